@@ -1,0 +1,56 @@
+"""Every error Trimtab raises, in one tree.
+
+    TrimtabError
+    ├── TargetError           a target that does not name a service            (also ValueError)
+    ├── PolicyError           a policy that cannot be honoured                  (also ValueError)
+    ├── BootstrapError        no usable xDS bootstrap                           (also ValueError)
+    ├── ManifestError         a Kubernetes manifest that cannot be used         (also ValueError)
+    ├── ProtocolError         a peer sent xDS that breaks the protocol          (also ValueError)
+    └── Unavailable           no endpoint can take this call
+        ├── ServiceNotFound       the control plane knows no such service
+        ├── NoEndpoints           the service has no endpoint that may be used
+        └── ControlPlaneUnreachable   nothing is known yet, and nobody to ask
+
+Each message says what happened, to what, and what to do about it. At the edge of the library `Unavailable` becomes the
+exception callers already catch: `grpc.RpcError` or `grpc.aio.AioRpcError`.
+"""
+
+
+class TrimtabError(Exception):
+    """Base of all errors raised by Trimtab."""
+
+
+class TargetError(TrimtabError, ValueError):
+    """A target string does not name a Kubernetes service."""
+
+
+class PolicyError(TrimtabError, ValueError):
+    """A balancing policy has a field that is unknown or out of range."""
+
+
+class BootstrapError(TrimtabError, ValueError):
+    """The xDS bootstrap is missing, unreadable or incomplete."""
+
+
+class ManifestError(TrimtabError, ValueError):
+    """A manifest cannot be used; the message names file, document and field."""
+
+
+class ProtocolError(TrimtabError, ValueError):
+    """A peer sent bytes or a message that xDS does not allow."""
+
+
+class Unavailable(TrimtabError):
+    """No endpoint can take this call now."""
+
+
+class ServiceNotFound(Unavailable):
+    """The control plane answered that it knows no such service."""
+
+
+class NoEndpoints(Unavailable):
+    """The service exists, but none of its endpoints may be used."""
+
+
+class ControlPlaneUnreachable(Unavailable):
+    """No assignment was ever received and the control plane cannot be reached."""

@@ -1,0 +1,16 @@
+"""Shared values: what an endpoint, an assignment, a policy and a target are. Frozen, without I/O."""
+
+from .assignment import Assignment, LocalityEndpoints
+from .endpoint import Endpoint, Health, Locality
+from .policy import Policy
+from .target import ServiceRef
+
+__all__ = [
+    "Assignment",
+    "Endpoint",
+    "Health",
+    "Locality",
+    "LocalityEndpoints",
+    "Policy",
+    "ServiceRef",
+]

@@ -1,0 +1,38 @@
+"""All endpoints of one service at one version: the decoded form of a ClusterLoadAssignment."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from .endpoint import Endpoint, Locality
+
+
+@dataclass(frozen=True, slots=True)
+class LocalityEndpoints:
+    """The endpoints of one locality at one priority."""
+
+    locality: Locality
+    endpoints: tuple[Endpoint, ...]
+    weight: int = 1
+    """Share of requests relative to the other localities of the same priority, at least 1."""
+    priority: int = 0
+    """0 is used first; the next one when the ones before cannot take the load."""
+
+
+@dataclass(frozen=True, slots=True)
+class Assignment:
+    """Where the requests of one service may go."""
+
+    cluster: str
+    """The name the service was asked for by."""
+    localities: tuple[LocalityEndpoints, ...] = ()
+    version: str = field(default="", compare=False)
+    """Content hash given by the control plane; two equal assignments have equal versions."""
+
+    def endpoints(self) -> Iterator[tuple[int, Endpoint]]:
+        """Every endpoint with its priority."""
+        for group in self.localities:
+            for endpoint in group.endpoints:
+                yield group.priority, endpoint
+
+    def __len__(self) -> int:
+        return sum(len(group.endpoints) for group in self.localities)

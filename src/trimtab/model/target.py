@@ -1,0 +1,77 @@
+"""The names users type, and the one service they mean.
+
+`xds:///payments.prod:8080`, `payments.prod:grpc` (port name), `payments.prod.svc.cluster.local:8080`, `payments.prod`
+(a service with one port) and `payments` (own namespace) are forms of the same name. Naming rules: RFC 1123 labels for
+service and namespace, RFC 6335 for port names, as Kubernetes validates them.
+"""
+
+import re
+from dataclasses import dataclass
+
+from ..errors import TargetError
+
+_LABEL = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
+_PORT_NAME = re.compile(r"(?=.*[a-z])[a-z0-9]([-a-z0-9]{0,13}[a-z0-9])?")
+_EXPECTED = "expected [xds:///]SERVICE[.NAMESPACE[.svc[.DOMAIN]]][:PORT], for example xds:///payments.prod:8080"
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceRef:
+    """A service and, unless it has only one, which of its ports."""
+
+    name: str
+    namespace: str | None
+    """None: the namespace of whoever asks."""
+    port: str | None = None
+    """Number or name of the service's port; None: its only one."""
+
+    @classmethod
+    def parse(cls, target: str) -> "ServiceRef":
+        """The service that `target` names. Raises TargetError."""
+        host, port = _split_port(strip_scheme(target), target)
+        labels = host.lower().removesuffix(".").split(".")
+        if len(labels) > 2 and labels[2] != "svc":
+            raise TargetError(
+                f"target {target!r}: {host!r} is not the name of a Kubernetes service; {_EXPECTED}. "
+                "For an address or an outside host use grpc's own channel"
+            )
+        for label in labels:
+            if not _LABEL.fullmatch(label):
+                raise TargetError(f"target {target!r}: {label!r} is not a DNS label; {_EXPECTED}")
+        return cls(labels[0], labels[1] if len(labels) > 1 else None, port)
+
+    def within(self, namespace: str) -> "ServiceRef":
+        """The same reference with the namespace filled in where it was left open."""
+        return self if self.namespace else ServiceRef(self.name, namespace, self.port)
+
+    def __str__(self) -> str:
+        host = f"{self.name}.{self.namespace}" if self.namespace else self.name
+        return f"{host}:{self.port}" if self.port else host
+
+
+def strip_scheme(target: str) -> str:
+    """`target` without `xds:///`. Raises TargetError for another scheme or an xDS authority (gRFC A47)."""
+    if "://" not in target:
+        return target.removeprefix("xds:")
+    scheme, _, rest = target.partition("://")
+    if scheme != "xds":
+        hint = rest.lstrip("/") or "SERVICE.NAMESPACE:PORT"
+        raise TargetError(f"target {target!r}: scheme {scheme!r} is not served by Trimtab; write xds:///{hint}")
+    if not rest.startswith("/"):
+        raise TargetError(f"target {target!r}: xDS authorities are not supported; write three slashes: xds:///{rest}")
+    return rest[1:]
+
+
+def _split_port(name: str, target: str) -> tuple[str, str | None]:
+    host, colon, port = name.partition(":")
+    if not host:
+        raise TargetError(f"target {target!r}: no service name; {_EXPECTED}")
+    if not colon:
+        return host, None
+    if port.isascii() and port.isdigit():
+        if not 1 <= int(port) <= 65535:
+            raise TargetError(f"target {target!r}: port {port} is not between 1 and 65535")
+        return host, str(int(port))
+    if not _PORT_NAME.fullmatch(port):
+        raise TargetError(f"target {target!r}: {port!r} is neither a port number nor a port name; {_EXPECTED}")
+    return host, port

@@ -1,0 +1,1 @@
+"""The wire: messages, encoding, decoding and the ADS protocol as state machines, for both ends. No sockets here."""

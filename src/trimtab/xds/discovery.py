@@ -1,0 +1,168 @@
+"""The envelope of xDS: what a client asks and a server answers, as values.
+
+Field numbers are those of `envoy.service.discovery.v3`; the rules they serve are in Envoy's `xds_protocol` page.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any, Self
+
+from ..errors import ProtocolError
+from ..model import Locality
+from . import messages
+from .wire import delimited, text
+
+NOT_FOUND = 5
+"""`google.rpc.Code.NOT_FOUND`."""
+INVALID_ARGUMENT = 3
+"""`google.rpc.Code.INVALID_ARGUMENT`."""
+
+
+@dataclass(frozen=True, slots=True)
+class ClientNode:
+    """Who is asking (`envoy.config.core.v3.Node`)."""
+
+    id: str = ""
+    cluster: str = ""
+    locality: Locality = field(default_factory=Locality)
+    user_agent: str = ""
+    user_agent_version: str = ""
+    metadata: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    """The string-valued part of the node's metadata, such as NAMESPACE and NODE_NAME."""
+
+
+@dataclass(frozen=True, slots=True)
+class DiscoveryRequest:
+    """A subscription, an ACK or a NACK: state of the world, so `names` is always the whole subscription of its type."""
+
+    type_url: str
+    names: tuple[str, ...] = ()
+    version: str = ""
+    nonce: str = ""
+    error: str | None = None
+    """Why the response with `nonce` was refused; None: it was not."""
+    node: ClientNode | None = None
+
+    @classmethod
+    def parse(cls, data: bytes) -> Self:
+        """Decode a request. Raises ProtocolError."""
+        message = _parse(messages.DiscoveryRequest, data)
+        return cls(
+            type_url=message.type_url,
+            names=tuple(message.resource_names),
+            version=message.version_info,
+            nonce=message.response_nonce,
+            error=message.error_detail.message if message.HasField("error_detail") else None,
+            node=_decode_node(message.node) if message.HasField("node") else None,
+        )
+
+    def serialize(self) -> bytes:
+        """The request on the wire."""
+        message = messages.DiscoveryRequest(
+            type_url=self.type_url,
+            resource_names=self.names,
+            version_info=self.version,
+            response_nonce=self.nonce,
+        )
+        if self.error is not None:
+            message.error_detail.code = INVALID_ARGUMENT
+            message.error_detail.message = self.error
+        if self.node is not None:
+            _encode_node(self.node, message.node)
+        return bytes(message.SerializeToString())
+
+
+@dataclass(frozen=True, slots=True)
+class ResourceError:
+    """Why a resource that was asked for cannot be had (xDS `resource_errors`, gRFC A88)."""
+
+    name: str
+    code: int
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class DiscoveryResponse:
+    """What a client receives: encoded resources of one type, and errors for those that cannot be had."""
+
+    type_url: str
+    version: str
+    nonce: str
+    resources: tuple[tuple[str, bytes], ...] = ()
+    """Type URL and encoded body of each resource."""
+    errors: tuple[ResourceError, ...] = ()
+
+    @classmethod
+    def parse(cls, data: bytes) -> Self:
+        """Decode a response. Raises ProtocolError."""
+        message = _parse(messages.DiscoveryResponse, data)
+        return cls(
+            type_url=message.type_url,
+            version=message.version_info,
+            nonce=message.nonce,
+            resources=tuple((r.type_url, r.value) for r in message.resources),
+            errors=tuple(
+                ResourceError(e.resource_name.name, e.error_detail.code, e.error_detail.message)
+                for e in message.resource_errors
+            ),
+        )
+
+
+def encode_resource(type_url: str, name: str, body: bytes) -> bytes:
+    """One entry of a response's `resources`: the body, encoded without its name, under `name`.
+
+    Every resource type of xDS v3 that Trimtab serves has its name in field 1.
+    """
+    return delimited(2, text(1, type_url) + delimited(2, text(1, name) + body))
+
+
+def encode_response(
+    type_url: str, version: str, nonce: str, resources: Iterable[bytes], errors: Iterable[ResourceError] = ()
+) -> bytes:
+    """A DiscoveryResponse from entries that `encode_resource` made."""
+    head = text(1, version) + text(4, type_url) + text(5, nonce)
+    return b"".join((head, *resources, *map(_encode_error, errors)))
+
+
+def _encode_error(error: ResourceError) -> bytes:
+    # One byte suffices for the code: google.rpc.Code ends at 16.
+    status = b"\x08" + bytes([error.code]) + text(2, error.message)
+    return delimited(7, delimited(1, text(1, error.name)) + delimited(2, status))
+
+
+def _parse(message_class: Any, data: bytes) -> Any:
+    try:
+        return message_class.FromString(data)
+    except messages.DecodeError as error:
+        name = message_class.DESCRIPTOR.name
+        raise ProtocolError(f"{len(data)} bytes that are not a {name}: {error}") from error
+
+
+def _decode_node(node: Any) -> ClientNode:
+    strings = {
+        key: value.string_value
+        for key, value in node.metadata.fields.items()
+        if value.WhichOneof("kind") == "string_value"
+    }
+    return ClientNode(
+        id=node.id,
+        cluster=node.cluster,
+        locality=Locality(node.locality.region, node.locality.zone, node.locality.sub_zone),
+        user_agent=node.user_agent_name,
+        user_agent_version=node.user_agent_version,
+        metadata=MappingProxyType(strings),
+    )
+
+
+def _encode_node(node: ClientNode, message: Any) -> None:
+    message.id = node.id
+    message.cluster = node.cluster
+    message.user_agent_name = node.user_agent
+    message.user_agent_version = node.user_agent_version
+    if node.locality != Locality():
+        message.locality.region = node.locality.region
+        message.locality.zone = node.locality.zone
+        message.locality.sub_zone = node.locality.sub_zone
+    for key, value in node.metadata.items():
+        message.metadata.fields[key].string_value = value

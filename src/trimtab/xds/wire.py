@@ -1,0 +1,27 @@
+"""Just enough protobuf encoding to glue bytes that are already encoded.
+
+Protobuf messages concatenate: the fields of a message may be serialised apart and joined. So a resource's body is encoded
+once per change, and a response is its bytes plus a few of envelope.
+"""
+
+_LENGTH_DELIMITED = 2
+
+
+def varint(number: int) -> bytes:
+    """A non-negative integer as a base-128 varint (protobuf encoding guide)."""
+    out = bytearray()
+    while number > 0x7F:
+        out.append(number & 0x7F | 0x80)
+        number >>= 7
+    out.append(number)
+    return bytes(out)
+
+
+def delimited(field: int, payload: bytes) -> bytes:
+    """A length-delimited field: string, bytes or an encoded message."""
+    return varint(field << 3 | _LENGTH_DELIMITED) + varint(len(payload)) + payload
+
+
+def text(field: int, value: str) -> bytes:
+    """A string field; empty strings are left out, as proto3 does."""
+    return delimited(field, value.encode()) if value else b""
