@@ -1,0 +1,1 @@
+"""The same public face for asyncio."""

@@ -1,0 +1,1 @@
+"""Channels for service developers: discovery ▸ pool ▸ grpc, grpc.aio."""
