@@ -1,0 +1,72 @@
+import pytest
+
+from trimtab.errors import TargetError
+from trimtab.model import ServiceRef
+
+PAYMENTS = ServiceRef("payments", "prod", "8080")
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        "payments.prod:8080",
+        "xds:///payments.prod:8080",
+        "xds:payments.prod:8080",
+        "payments.prod.svc:8080",
+        "payments.prod.svc.cluster.local:8080",
+        "payments.prod.svc.cluster.local.:8080",
+        "xds:///payments.prod.svc.corp.example:8080",
+        "Payments.Prod:8080",
+        "payments.prod:08080",
+    ],
+)
+def test_all_forms_of_a_name_mean_the_same_service(target: str) -> None:
+    assert ServiceRef.parse(target) == PAYMENTS
+
+
+def test_a_port_may_be_given_by_name() -> None:
+    assert ServiceRef.parse("payments.prod:grpc") == ServiceRef("payments", "prod", "grpc")
+
+
+def test_a_service_with_one_port_needs_none() -> None:
+    assert ServiceRef.parse("payments.prod") == ServiceRef("payments", "prod", None)
+
+
+def test_a_bare_name_means_the_askers_namespace() -> None:
+    bare = ServiceRef.parse("payments:8080")
+    assert bare.namespace is None
+    assert bare.within("prod") == PAYMENTS
+    assert PAYMENTS.within("other") == PAYMENTS
+
+
+@pytest.mark.parametrize("target", ["payments.prod:8080", "payments:grpc", "payments.prod", "payments"])
+def test_a_reference_prints_as_the_target_it_came_from(target: str) -> None:
+    assert str(ServiceRef.parse(target)) == target
+
+
+@pytest.mark.parametrize(
+    ("target", "says"),
+    [
+        ("", "no service name"),
+        ("xds:///", "no service name"),
+        (":8080", "no service name"),
+        ("payments.prod:0", "between 1 and 65535"),
+        ("payments.prod:65536", "between 1 and 65535"),
+        ("payments.prod:", "neither a port number nor a port name"),
+        ("payments.prod:not_a_port", "neither a port number nor a port name"),
+        ("payments.prod:²", "neither a port number nor a port name"),
+        ("pay_ments.prod:8080", "not a DNS label"),
+        ("payments..prod:8080", "not the name of a Kubernetes service"),
+        ("payments.-prod:8080", "not a DNS label"),
+        ("10.0.0.1:8080", "not the name of a Kubernetes service"),
+        ("[::1]:8080", "neither"),
+        ("www.example.com:443", "not the name of a Kubernetes service"),
+        ("dns:///payments.prod:8080", "write xds:///payments.prod:8080"),
+        ("xds://traffic-director/payments.prod:8080", "three slashes"),
+        ("payments.prod:8080/shard=7", "neither"),
+    ],
+)
+def test_a_target_that_names_no_service_is_refused_with_a_hint(target: str, says: str) -> None:
+    with pytest.raises(TargetError, match="target") as caught:
+        ServiceRef.parse(target)
+    assert says in str(caught.value)

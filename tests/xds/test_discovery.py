@@ -1,0 +1,92 @@
+import pytest
+from envoy.service.discovery.v3 import discovery_pb2
+from hypothesis import given
+from hypothesis import strategies as st
+
+from trimtab.errors import ProtocolError
+from trimtab.model import Locality
+from trimtab.xds import resource_type
+from trimtab.xds.discovery import (
+    NOT_FOUND,
+    ClientNode,
+    DiscoveryRequest,
+    DiscoveryResponse,
+    ResourceError,
+    encode_resource,
+    encode_response,
+)
+
+text = st.text(max_size=300)
+nodes = st.builds(
+    ClientNode,
+    id=text,
+    cluster=text,
+    locality=st.builds(Locality, text, text, text),
+    user_agent=text,
+    user_agent_version=text,
+    metadata=st.dictionaries(text, text, max_size=3),
+)
+requests = st.builds(
+    DiscoveryRequest,
+    type_url=text,
+    names=st.lists(text, max_size=5).map(tuple),
+    version=text,
+    nonce=text,
+    error=st.none() | text,
+    node=st.none() | nodes,
+)
+
+
+@given(requests)
+def test_a_request_survives_the_wire(request: DiscoveryRequest) -> None:
+    assert DiscoveryRequest.parse(request.serialize()) == request
+
+
+@given(requests)
+def test_envoys_own_messages_read_our_requests(request: DiscoveryRequest) -> None:
+    real = discovery_pb2.DiscoveryRequest.FromString(request.serialize())
+    assert tuple(real.resource_names) == request.names
+    assert real.response_nonce == request.nonce
+    assert real.HasField("error_detail") == (request.error is not None)
+    if request.node is not None:
+        assert {k: v.string_value for k, v in real.node.metadata.fields.items()} == request.node.metadata
+
+
+@given(
+    st.lists(st.tuples(text, st.binary(max_size=40_000)), max_size=4),
+    st.lists(st.builds(ResourceError, text, st.integers(1, 16), text), max_size=3),
+)
+def test_a_response_glued_from_bytes_is_a_response(
+    bodies: list[tuple[str, bytes]], errors: list[ResourceError]
+) -> None:
+    # A body is opaque to the envelope; a bytes field of any number stands for one.
+    entries = [encode_resource(resource_type.ENDPOINTS, name, body) for name, body in bodies]
+    data = encode_response(resource_type.ENDPOINTS, "v1", "n1", entries, errors)
+    real = discovery_pb2.DiscoveryResponse.FromString(data)
+    assert (real.version_info, real.nonce, real.type_url) == ("v1", "n1", resource_type.ENDPOINTS)
+    assert len(real.resources) == len(bodies)
+    assert all(resource.value.endswith(body) for resource, (_, body) in zip(real.resources, bodies, strict=True))
+    parsed = DiscoveryResponse.parse(data)
+    assert parsed.errors == tuple(errors)
+    assert [kind for kind, _ in parsed.resources] == [resource_type.ENDPOINTS] * len(bodies)
+
+
+def test_a_resource_error_reads_as_envoys_own() -> None:
+    data = encode_response("t", "v", "n", (), [ResourceError("payments.prod", NOT_FOUND, "no such service")])
+    (error,) = discovery_pb2.DiscoveryResponse.FromString(data).resource_errors
+    assert error.resource_name.name == "payments.prod"
+    assert (error.error_detail.code, error.error_detail.message) == (NOT_FOUND, "no such service")
+
+
+@pytest.mark.parametrize("parse", [DiscoveryRequest.parse, DiscoveryResponse.parse])
+def test_garbage_is_a_protocol_error(parse: object) -> None:
+    with pytest.raises(ProtocolError, match="4 bytes that are not a Discovery"):
+        parse(b"\xff\xff\xff\xff")  # type: ignore[operator]
+
+
+@given(st.binary(max_size=200))
+def test_any_bytes_either_parse_or_are_a_protocol_error(data: bytes) -> None:
+    try:
+        DiscoveryRequest.parse(data)
+    except ProtocolError as error:
+        assert "DiscoveryRequest" in str(error)
