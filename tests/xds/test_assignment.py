@@ -25,7 +25,7 @@ def real(**fields: object) -> endpoint_pb2.ClusterLoadAssignment:
     endpoint.endpoint.address.socket_address.address = str(fields.get("address", "10.0.0.1"))
     endpoint.endpoint.address.socket_address.port_value = int(str(fields.get("port", 80)))
     if "health" in fields:
-        endpoint.health_status = fields["health"]  # type: ignore[assignment]
+        endpoint.health_status = fields["health"]
     if "weight" in fields:
         endpoint.load_balancing_weight.value = int(str(fields["weight"]))
     return message
