@@ -1,7 +1,7 @@
 import pytest
 
 from tests.balance import fleet
-from trimtab.balance import Connectivity, Outcome, Request
+from trimtab.balance import Balancer, Connectivity, Outcome, Request
 from trimtab.errors import PolicyError
 from trimtab.model import Endpoint, Health, Policy
 
@@ -9,7 +9,7 @@ REQUEST = Request("/shop.Shop/Buy")
 OK = Outcome("OK")
 
 
-def picked(balancer: fleet.Balancer, count: int = 200) -> set[str]:
+def picked(balancer: Balancer, count: int = 200) -> set[str]:
     """Addresses that `count` calls went to."""
     addresses = set()
     for _ in range(count):

@@ -3,10 +3,9 @@ import sys
 from pathlib import Path
 
 import pytest
-from envoy.config.core.v3 import base_pb2
-from envoy.config.endpoint.v3 import endpoint_components_pb2, endpoint_pb2
-from envoy.service.discovery.v3 import discovery_pb2
+from google.protobuf import descriptor_pool
 
+from tests.xds import envoy_messages
 from trimtab.xds import messages
 
 PROTOS = Path(messages.__file__).parent / "proto"
@@ -20,23 +19,20 @@ def test_the_descriptor_set_is_what_the_proto_files_say(tmp_path: Path) -> None:
     assert fresh.read_bytes() == (PROTOS / "xds.binpb").read_bytes(), "run `make protos`"
 
 
-@pytest.mark.parametrize(
-    "real",
-    [
-        base_pb2.Node,
-        base_pb2.Metadata,
-        endpoint_components_pb2.Endpoint,
-        endpoint_components_pb2.LbEndpoint,
-        endpoint_components_pb2.LocalityLbEndpoints,
-        endpoint_pb2.ClusterLoadAssignment,
-        discovery_pb2.DiscoveryRequest,
-        discovery_pb2.DiscoveryResponse,
-        discovery_pb2.ResourceError,
-    ],
+OURS = sorted(
+    {
+        message.full_name
+        for file in messages.FILES
+        if not file.name.startswith("google/protobuf/")
+        for message in file.message_types_by_name.values()
+    }
 )
-def test_our_fields_are_envoys_fields(real: type) -> None:
-    theirs = real.DESCRIPTOR  # type: ignore[attr-defined]
-    ours = messages._POOL.FindMessageTypeByName(theirs.full_name)
-    for field in ours.fields:
+
+
+@pytest.mark.parametrize("name", OURS)
+def test_our_fields_are_envoys_fields(name: str) -> None:
+    assert envoy_messages.__all__, "importing them fills the default pool"
+    theirs = descriptor_pool.Default().FindMessageTypeByName(name)
+    for field in messages.POOL.FindMessageTypeByName(name).fields:
         twin = theirs.fields_by_name[field.name]
         assert (field.number, field.type, field.is_repeated) == (twin.number, twin.type, twin.is_repeated), field.name

@@ -4,6 +4,8 @@ import ipaddress
 from collections import defaultdict
 from typing import Any
 
+from google.protobuf.message import DecodeError
+
 from ..errors import ProtocolError
 from ..model import Assignment, Endpoint, Health, Locality, LocalityEndpoints
 from . import messages
@@ -62,7 +64,7 @@ def decode_assignment(data: bytes, version: str = "") -> Assignment:
     """The assignment in an encoded ClusterLoadAssignment. Raises ProtocolError for what gRPC would NACK too."""
     try:
         message = messages.ClusterLoadAssignment.FromString(data)
-    except messages.DecodeError as error:
+    except DecodeError as error:
         raise ProtocolError(f"{len(data)} bytes that are not a ClusterLoadAssignment: {error}") from error
     if not message.cluster_name:
         raise ProtocolError("ClusterLoadAssignment without cluster_name")

@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, Self
 
+from google.protobuf.message import DecodeError
+
 from ..errors import ProtocolError
 from ..model import Locality
 from . import messages
@@ -47,14 +49,14 @@ class DiscoveryRequest:
     @classmethod
     def parse(cls, data: bytes) -> Self:
         """Decode a request. Raises ProtocolError."""
-        message = _parse(messages.DiscoveryRequest, data)
+        message = parse(messages.DiscoveryRequest, data)
         return cls(
             type_url=message.type_url,
             names=tuple(message.resource_names),
             version=message.version_info,
             nonce=message.response_nonce,
             error=message.error_detail.message if message.HasField("error_detail") else None,
-            node=_decode_node(message.node) if message.HasField("node") else None,
+            node=decode_node(message.node) if message.HasField("node") else None,
         )
 
     def serialize(self) -> bytes:
@@ -69,7 +71,7 @@ class DiscoveryRequest:
             message.error_detail.code = INVALID_ARGUMENT
             message.error_detail.message = self.error
         if self.node is not None:
-            _encode_node(self.node, message.node)
+            encode_node(self.node, message.node)
         return bytes(message.SerializeToString())
 
 
@@ -96,7 +98,7 @@ class DiscoveryResponse:
     @classmethod
     def parse(cls, data: bytes) -> Self:
         """Decode a response. Raises ProtocolError."""
-        message = _parse(messages.DiscoveryResponse, data)
+        message = parse(messages.DiscoveryResponse, data)
         return cls(
             type_url=message.type_url,
             version=message.version_info,
@@ -114,7 +116,12 @@ def encode_resource(type_url: str, name: str, body: bytes) -> bytes:
 
     Every resource type of xDS v3 that Trimtab serves has its name in field 1.
     """
-    return delimited(2, text(1, type_url) + delimited(2, text(1, name) + body))
+    return delimited(2, encode_any(type_url, name, body))
+
+
+def encode_any(type_url: str, name: str, body: bytes) -> bytes:
+    """A `google.protobuf.Any` that holds the body under `name`."""
+    return text(1, type_url) + delimited(2, text(1, name) + body)
 
 
 def encode_response(
@@ -122,24 +129,27 @@ def encode_response(
 ) -> bytes:
     """A DiscoveryResponse from entries that `encode_resource` made."""
     head = text(1, version) + text(4, type_url) + text(5, nonce)
-    return b"".join((head, *resources, *map(_encode_error, errors)))
+    return b"".join((head, *resources, *(encode_error(7, error) for error in errors)))
 
 
-def _encode_error(error: ResourceError) -> bytes:
+def encode_error(field_number: int, error: ResourceError) -> bytes:
+    """A ResourceError as field `field_number` of a response."""
     # One byte suffices for the code: google.rpc.Code ends at 16.
     status = b"\x08" + bytes([error.code]) + text(2, error.message)
-    return delimited(7, delimited(1, text(1, error.name)) + delimited(2, status))
+    return delimited(field_number, delimited(1, text(1, error.name)) + delimited(2, status))
 
 
-def _parse(message_class: Any, data: bytes) -> Any:
+def parse(message_class: Any, data: bytes) -> Any:
+    """A message of the private pool from bytes. Raises ProtocolError."""
     try:
         return message_class.FromString(data)
-    except messages.DecodeError as error:
+    except DecodeError as error:
         name = message_class.DESCRIPTOR.name
         raise ProtocolError(f"{len(data)} bytes that are not a {name}: {error}") from error
 
 
-def _decode_node(node: Any) -> ClientNode:
+def decode_node(node: Any) -> ClientNode:
+    """The part of a Node message that Trimtab reads."""
     strings = {
         key: value.string_value
         for key, value in node.metadata.fields.items()
@@ -155,7 +165,8 @@ def _decode_node(node: Any) -> ClientNode:
     )
 
 
-def _encode_node(node: ClientNode, message: Any) -> None:
+def encode_node(node: ClientNode, message: Any) -> None:
+    """Fill a Node message."""
     message.id = node.id
     message.cluster = node.cluster
     message.user_agent_name = node.user_agent

@@ -1,0 +1,66 @@
+from tests.xds.envoy_messages import (
+    cluster_pb2,
+    http_protocol_options_pb2,
+    least_request_pb2,
+    typed_struct_pb2,
+    wrr_locality_pb2,
+)
+from trimtab.model import Policy
+from trimtab.xds.cluster import POLICY_TYPE, encode_cluster
+from trimtab.xds.dialect import Dialect
+
+
+def cluster(dialect: Dialect, *, http2: bool = True, policy: Policy | None = None) -> cluster_pb2.Cluster:
+    return cluster_pb2.Cluster.FromString(encode_cluster(policy or Policy(), dialect, http2=http2))
+
+
+def policies(message: cluster_pb2.Cluster) -> list[str]:
+    return [p.typed_extension_config.typed_config.type_url.rpartition(".")[2] for p in message.policies]
+
+
+def test_endpoints_come_over_the_same_stream() -> None:
+    message = cluster(Dialect.GRPC)
+    assert message.type == cluster_pb2.Cluster.EDS
+    assert message.eds_cluster_config.eds_config.HasField("ads")
+
+
+def test_our_own_policy_comes_first_for_everyone() -> None:
+    for dialect in Dialect:
+        message = cluster(dialect, policy=Policy("round_robin", max_connections=7))
+        own = typed_struct_pb2.TypedStruct()
+        assert message.load_balancing_policy.policies[0].typed_extension_config.typed_config.Unpack(own)
+        assert own.type_url == POLICY_TYPE
+        assert dict(own.value) == {"strategy": "round_robin", "max_connections": 7}
+
+
+def test_grpc_keeps_locality_weights_and_chooses_inside_the_locality() -> None:
+    # A top-level least_request would make Go and Java ignore locality weights.
+    message = cluster(Dialect.GRPC)
+    assert policies(message.load_balancing_policy) == ["TypedStruct", "WrrLocality"]
+    wrr = wrr_locality_pb2.WrrLocality()
+    assert message.load_balancing_policy.policies[1].typed_extension_config.typed_config.Unpack(wrr)
+    assert policies(wrr.endpoint_picking_policy) == ["LeastRequest", "RoundRobin"]
+
+
+def test_envoy_gets_two_choices_with_locality_weights() -> None:
+    message = cluster(Dialect.ENVOY)
+    assert policies(message.load_balancing_policy) == ["TypedStruct", "LeastRequest"]
+    least_request = least_request_pb2.LeastRequest()
+    assert message.load_balancing_policy.policies[1].typed_extension_config.typed_config.Unpack(least_request)
+    assert least_request.choice_count.value == 2
+    assert least_request.locality_lb_config.HasField("locality_weighted_lb_config")
+
+
+def test_envoy_is_told_which_http_the_endpoints_speak() -> None:
+    for http2, field in ((True, "http2_protocol_options"), (False, "http_protocol_options")):
+        (extension,) = cluster(Dialect.ENVOY, http2=http2).typed_extension_protocol_options.values()
+        options = http_protocol_options_pb2.HttpProtocolOptions()
+        assert extension.Unpack(options)
+        assert options.explicit_http_config.WhichOneof("protocol_config") == field
+
+
+def test_the_dialect_follows_the_user_agent() -> None:
+    assert Dialect.of("envoy") is Dialect.ENVOY
+    assert Dialect.of("gRPC C-core linux Python") is Dialect.GRPC
+    assert Dialect.of("trimtab-python") is Dialect.GRPC
+    assert Dialect.of("") is Dialect.GRPC
