@@ -1,0 +1,131 @@
+"""The publish gate: nothing leaves that a client would refuse.
+
+Between catalog and wire each assignment is repaired where the repair is obvious, and refused where it is not; then the last
+good one stays published. The rules are what gRPC and Envoy NACK, or accept and then silently ignore (docs/adr/0010).
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from ipaddress import ip_address
+
+from ..model import Assignment, Endpoint, Health, Locality, LocalityEndpoints
+
+_UINT32_MAX = 2**32 - 1
+Place = tuple[int, int]
+"""An endpoint by the index of its locality and its own."""
+_BEST_FIRST = {Health.HEALTHY: 0, Health.DRAINING: 1, Health.UNHEALTHY: 2}
+
+
+@dataclass(frozen=True, slots=True)
+class Passed:
+    """What may be published, and what had to be done to it."""
+
+    assignment: Assignment
+    repairs: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """Nothing of this may be published; what was published before stays."""
+
+    reason: str
+
+
+def gate(assignment: Assignment) -> Passed | Refused:
+    """Repair or refuse an assignment before it is encoded."""
+    repairs: list[str] = []
+    groups = _without_invalid(assignment.localities, repairs)
+    if len(assignment) and not any(group.endpoints for group in groups):
+        return Refused(f"all {len(assignment)} endpoints are invalid: {'; '.join(repairs[:3])}")
+    groups = _merge_localities(groups, repairs)
+    groups = _deduplicated(groups, repairs)
+    groups = _dense_priorities(groups, repairs)
+    groups = _weighted(groups, repairs)
+    return Passed(replace(assignment, localities=tuple(groups)), tuple(repairs))
+
+
+def _without_invalid(groups: Iterable[LocalityEndpoints], repairs: list[str]) -> list[LocalityEndpoints]:
+    kept = []
+    for group in groups:
+        faults = [_fault(endpoint) for endpoint in group.endpoints]
+        repairs.extend(filter(None, faults))
+        valid = (e for e, fault in zip(group.endpoints, faults, strict=True) if not fault)
+        kept.append(replace(group, endpoints=tuple(valid)))
+    return kept
+
+
+def _fault(endpoint: Endpoint) -> str | None:
+    """Why gRPC would refuse the whole assignment because of this endpoint."""
+    name = f"{endpoint.address}:{endpoint.port}"
+    if not _is_address(endpoint.address):
+        return f"dropped {name}: not an IP address"
+    if not 1 <= endpoint.port <= 65535:
+        return f"dropped {name}: port not between 1 and 65535"
+    if not 1 <= endpoint.weight <= _UINT32_MAX:
+        return f"dropped {name}: weight {endpoint.weight} not between 1 and {_UINT32_MAX}"
+    return None
+
+
+def _is_address(text: str) -> bool:
+    try:
+        ip_address(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _merge_localities(groups: Iterable[LocalityEndpoints], repairs: list[str]) -> list[LocalityEndpoints]:
+    merged: dict[tuple[int, Locality], LocalityEndpoints] = {}
+    for group in groups:
+        key = (group.priority, group.locality)
+        if first := merged.get(key):
+            repairs.append(f"merged locality {group.locality} listed twice at priority {group.priority}")
+            group = replace(first, endpoints=first.endpoints + group.endpoints, weight=first.weight + group.weight)
+        merged[key] = group
+    return list(merged.values())
+
+
+def _deduplicated(groups: list[LocalityEndpoints], repairs: list[str]) -> list[LocalityEndpoints]:
+    """Each address once: the healthiest, at the first priority it has."""
+    best: dict[tuple[str, int], tuple[int, int, Place]] = {}
+    for place, endpoint in _places(groups):
+        address = (endpoint.address, endpoint.port)
+        entry = (_BEST_FIRST[endpoint.health], groups[place[0]].priority, place)
+        if address in best:
+            repairs.append(f"dropped {endpoint.authority}: listed twice")
+        best[address] = min(entry, best.get(address, entry))
+    chosen: list[list[Endpoint]] = [[] for _ in groups]
+    for _, _, (group, index) in sorted(best.values(), key=lambda entry: entry[2]):
+        chosen[group].append(groups[group].endpoints[index])
+    return [replace(group, endpoints=tuple(kept)) for group, kept in zip(groups, chosen, strict=True)]
+
+
+def _places(groups: list[LocalityEndpoints]) -> Iterator[tuple[Place, Endpoint]]:
+    for i, group in enumerate(groups):
+        for j, endpoint in enumerate(group.endpoints):
+            yield (i, j), endpoint
+
+
+def _dense_priorities(groups: list[LocalityEndpoints], repairs: list[str]) -> list[LocalityEndpoints]:
+    # gRPC refuses a gap; a locality without endpoints would leave one in effect.
+    groups = [group for group in groups if group.endpoints]
+    wanted = {priority: index for index, priority in enumerate(sorted({group.priority for group in groups}))}
+    if any(priority != index for priority, index in wanted.items()):
+        repairs.append(f"renumbered priorities {', '.join(map(str, wanted))} without gaps")
+    return [replace(group, priority=wanted[group.priority]) for group in groups]
+
+
+def _weighted(groups: list[LocalityEndpoints], repairs: list[str]) -> list[LocalityEndpoints]:
+    """Weights of at least 1 whose sum per priority fits 32 bits, as gRPC and Envoy demand."""
+    totals: dict[int, int] = {}
+    for group in groups:
+        totals[group.priority] = totals.get(group.priority, 0) + max(1, group.weight)
+    weighted = []
+    for group in groups:
+        # Half of the range leaves room for rounding up to 1.
+        scale = min(1.0, _UINT32_MAX / 2 / totals[group.priority])
+        weight = max(1, int(group.weight * scale))
+        if weight != group.weight:
+            repairs.append(f"locality {group.locality}: weight {group.weight} became {weight}")
+        weighted.append(replace(group, weight=weight))
+    return weighted
