@@ -1,16 +1,72 @@
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from trimtab.errors import PolicyError
-from trimtab.model import Policy
+from trimtab.model import OutlierDetection, Policy
+
+policies = st.builds(
+    Policy,
+    strategy=st.sampled_from(["p2c", "random"]),
+    max_connections=st.integers(1, 1000),
+    connect_timeout_s=st.floats(0.1, 60),
+    slow_start_s=st.floats(0, 600),
+    max_requests=st.none() | st.integers(1, 10_000),
+    outlier_detection=st.none() | st.builds(OutlierDetection, max_ejection_percent=st.integers(0, 100)),
+)
 
 
 def test_the_default_is_power_of_two_choices_over_a_hundred_connections() -> None:
-    assert Policy() == Policy(strategy="p2c", max_connections=100)
+    assert Policy.from_mapping({}) == Policy(strategy="p2c", max_connections=100)
+
+
+@given(policies)
+def test_a_policy_survives_being_written_down(policy: Policy) -> None:
+    assert Policy.from_mapping(policy.to_mapping()) == policy
+
+
+def test_defaults_are_not_written_down() -> None:
+    assert Policy(max_connections=7, outlier_detection=OutlierDetection()).to_mapping() == {
+        "max_connections": 7,
+        "outlier_detection": {},
+    }
+
+
+def test_whole_numbers_may_come_as_floats_and_the_other_way() -> None:
+    assert Policy.from_mapping({"max_connections": 7.0, "slow_start_s": 30}) == Policy(
+        max_connections=7, slow_start_s=30.0
+    )
 
 
 @pytest.mark.parametrize(
-    ("fields", "field"), [({"strategy": ""}, "policy.strategy"), ({"max_connections": 0}, "policy.max_connections")]
+    ("fields", "message"),
+    [
+        ({"strategy": ""}, "policy.strategy: expected the name of a strategy, got an empty string"),
+        ({"max_connections": 0}, "policy.max_connections: expected a number at least 1, got 0"),
+        ({"max_connections": "many"}, "policy.max_connections: expected an integer, got 'many'"),
+        ({"max_connections": True}, "policy.max_connections: expected an integer, got True"),
+        ({"max_connections": 1.5}, "policy.max_connections: expected an integer, got 1.5"),
+        ({"max_conections": 7}, "policy.max_conections: there is no such field; did you mean max_connections?"),
+        ({"slow_start_s": -1}, "policy.slow_start_s: expected a number between 0 and 86400, got -1.0"),
+        ({"max_requests": 0}, "policy.max_requests: expected a number between 1 and 4294967295, got 0"),
+        ({"outlier_detection": 5}, "policy.outlier_detection: expected a mapping of fields, got 5"),
+        (
+            {"outlier_detection": {"max_ejection_percent": 101}},
+            "policy.outlier_detection.max_ejection_percent: expected a number between 0 and 100, got 101",
+        ),
+        (
+            {"outlier_detection": {"max_ejection_time_s": 1}},
+            "policy.outlier_detection.max_ejection_time_s: expected at least base_ejection_time_s",
+        ),
+        ([], "policy: expected a mapping of fields, got []"),
+    ],
 )
-def test_a_field_out_of_range_is_refused_by_name(fields: dict[str, object], field: str) -> None:
-    with pytest.raises(PolicyError, match=field):
-        Policy(**fields)  # type: ignore[arg-type]
+def test_a_mistake_is_named_with_its_field(fields: object, message: str) -> None:
+    with pytest.raises(PolicyError) as caught:
+        Policy.from_mapping(fields)
+    assert str(caught.value) == message
+
+
+def test_a_field_nobody_knows_is_answered_with_those_that_exist() -> None:
+    with pytest.raises(PolicyError, match="there is no such field; known are strategy, max_connections"):
+        Policy.from_mapping({"xyz": 1})

@@ -5,7 +5,7 @@ from tests.xds.envoy_messages import (
     typed_struct_pb2,
     wrr_locality_pb2,
 )
-from trimtab.model import Policy
+from trimtab.model import OutlierDetection, Policy
 from trimtab.xds.cluster import POLICY_TYPE, encode_cluster
 from trimtab.xds.dialect import Dialect
 
@@ -30,7 +30,7 @@ def test_our_own_policy_comes_first_for_everyone() -> None:
         own = typed_struct_pb2.TypedStruct()
         assert message.load_balancing_policy.policies[0].typed_extension_config.typed_config.Unpack(own)
         assert own.type_url == POLICY_TYPE
-        assert dict(own.value) == {"strategy": "round_robin", "max_connections": 7}
+        assert Policy.from_mapping(dict(own.value)) == Policy("round_robin", max_connections=7)
 
 
 def test_grpc_keeps_locality_weights_and_chooses_inside_the_locality() -> None:
@@ -49,6 +49,30 @@ def test_envoy_gets_two_choices_with_locality_weights() -> None:
     assert message.load_balancing_policy.policies[1].typed_extension_config.typed_config.Unpack(least_request)
     assert least_request.choice_count.value == 2
     assert least_request.locality_lb_config.HasField("locality_weighted_lb_config")
+
+
+def test_slow_start_is_carried_where_it_is_understood() -> None:
+    policies = cluster(Dialect.ENVOY, policy=Policy(slow_start_s=30)).load_balancing_policy.policies
+    least_request = least_request_pb2.LeastRequest()
+    assert policies[1].typed_extension_config.typed_config.Unpack(least_request)
+    assert least_request.slow_start_config.slow_start_window.seconds == 30
+
+
+def test_limits_are_carried_for_everyone() -> None:
+    policy = Policy(connect_timeout_s=0.25, max_requests=50, outlier_detection=OutlierDetection(interval_s=2.5))
+    for dialect in Dialect:
+        message = cluster(dialect, policy=policy)
+        assert message.connect_timeout.ToMilliseconds() == 250
+        assert message.circuit_breakers.thresholds[0].max_requests.value == 50
+        assert message.outlier_detection.interval.ToMilliseconds() == 2500
+        assert message.outlier_detection.failure_percentage_threshold.value == 85
+        assert message.outlier_detection.enforcing_failure_percentage.value == 100
+
+
+def test_nothing_is_said_about_limits_that_were_not_asked_for() -> None:
+    message = cluster(Dialect.GRPC)
+    assert not message.HasField("outlier_detection")
+    assert not message.HasField("circuit_breakers")
 
 
 def test_envoy_is_told_which_http_the_endpoints_speak() -> None:

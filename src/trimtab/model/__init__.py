@@ -2,7 +2,7 @@
 
 from .assignment import Assignment, LocalityEndpoints
 from .endpoint import Endpoint, Health, Locality
-from .policy import Policy
+from .policy import OutlierDetection, Policy
 from .target import ServiceRef
 
 __all__ = [
@@ -11,6 +11,7 @@ __all__ = [
     "Health",
     "Locality",
     "LocalityEndpoints",
+    "OutlierDetection",
     "Policy",
     "ServiceRef",
 ]

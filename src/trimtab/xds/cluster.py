@@ -14,7 +14,16 @@ from .dialect import Dialect
 from .messages import type_url
 
 POLICY_TYPE = "type.googleapis.com/trimtab.dev.Policy"
-_CONNECT_TIMEOUT_S = 5
+_OUTLIER_COUNTS = (
+    "max_ejection_percent",
+    "success_rate_stdev_factor",
+    "success_rate_minimum_hosts",
+    "success_rate_request_volume",
+    "failure_percentage_threshold",
+    "failure_percentage_minimum_hosts",
+    "failure_percentage_request_volume",
+    "consecutive_5xx",
+)
 _HTTP_OPTIONS = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
 
 
@@ -26,10 +35,11 @@ def encode_cluster(policy: Policy, dialect: Dialect, *, http2: bool) -> bytes:
     cluster = messages.Cluster(type="EDS", lb_policy="ROUND_ROBIN")
     cluster.eds_cluster_config.eds_config.ads.SetInParent()
     cluster.eds_cluster_config.eds_config.resource_api_version = messages.API_V3
-    cluster.connect_timeout.seconds = _CONNECT_TIMEOUT_S
+    cluster.connect_timeout.FromMilliseconds(round(policy.connect_timeout_s * 1000))
+    _encode_limits(cluster, policy)
     _add(cluster.load_balancing_policy, _own_policy(policy))
     if dialect is Dialect.ENVOY:
-        _add(cluster.load_balancing_policy, _envoy_least_request())
+        _add(cluster.load_balancing_policy, _envoy_least_request(policy))
         _encode_protocol(cluster, http2)
     else:
         _add(cluster.load_balancing_policy, _grpc_wrr_locality())
@@ -37,17 +47,18 @@ def encode_cluster(policy: Policy, dialect: Dialect, *, http2: bool) -> bytes:
 
 
 def _own_policy(policy: Policy) -> Any:
-    fields = {"strategy": policy.strategy, "max_connections": policy.max_connections}
     own = messages.TypedStruct(type_url=POLICY_TYPE)
-    json_format.ParseDict(fields, own.value)
+    json_format.ParseDict(policy.to_mapping(), own.value)
     return own
 
 
-def _envoy_least_request() -> Any:
-    policy = messages.LeastRequest()
-    policy.choice_count.value = 2
-    policy.locality_lb_config.locality_weighted_lb_config.SetInParent()
-    return policy
+def _envoy_least_request(policy: Policy) -> Any:
+    least_request = messages.LeastRequest()
+    least_request.choice_count.value = 2
+    least_request.locality_lb_config.locality_weighted_lb_config.SetInParent()
+    if policy.slow_start_s:
+        least_request.slow_start_config.slow_start_window.FromMilliseconds(round(policy.slow_start_s * 1000))
+    return least_request
 
 
 def _grpc_wrr_locality() -> Any:
@@ -58,6 +69,19 @@ def _grpc_wrr_locality() -> Any:
     _add(policy.endpoint_picking_policy, least_request)
     _add(policy.endpoint_picking_policy, messages.RoundRobin())
     return policy
+
+
+def _encode_limits(cluster: Any, policy: Policy) -> None:
+    if policy.max_requests is not None:
+        cluster.circuit_breakers.thresholds.add().max_requests.value = policy.max_requests
+    if (detection := policy.outlier_detection) is None:
+        return
+    for field in ("interval", "base_ejection_time", "max_ejection_time"):
+        getattr(cluster.outlier_detection, field).FromMilliseconds(round(getattr(detection, f"{field}_s") * 1000))
+    for field in _OUTLIER_COUNTS:
+        getattr(cluster.outlier_detection, field).value = getattr(detection, field)
+    # Envoy detects failure percentages only where it is told to; gRPC reads the field the same way (gRFC A50).
+    cluster.outlier_detection.enforcing_failure_percentage.value = 100
 
 
 def _encode_protocol(cluster: Any, http2: bool) -> None:
