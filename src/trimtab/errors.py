@@ -6,6 +6,8 @@
     ├── BootstrapError        no usable xDS bootstrap                           (also ValueError)
     ├── ManifestError         a Kubernetes manifest that cannot be used         (also ValueError)
     ├── ProtocolError         a peer sent xDS that breaks the protocol          (also ValueError)
+    ├── ServeError            the control plane cannot serve where or what it was told to
+    ├── DemoError             a demonstration that cannot run as asked          (also ValueError)
     └── Unavailable           no endpoint can take this call
         ├── ServiceNotFound       the control plane knows no such service
         ├── NoEndpoints           the service has no endpoint that may be used
@@ -38,6 +40,14 @@ class ManifestError(TrimtabError, ValueError):
 
 class ProtocolError(TrimtabError, ValueError):
     """A peer sent bytes or a message that xDS does not allow."""
+
+
+class ServeError(TrimtabError):
+    """The control plane cannot serve where or what it was told to."""
+
+
+class DemoError(TrimtabError, ValueError):
+    """The demonstration cannot run as asked, or one of its processes ended."""
 
 
 class Unavailable(TrimtabError):

@@ -22,6 +22,11 @@ def combined_version(versions: Iterable[tuple[str, str]]) -> str:
     return _digest(repr(sorted(versions)))
 
 
+def content_version(*values: object) -> str:
+    """The version of what is made from plain values and frozen dataclasses alone."""
+    return _digest(repr(values))
+
+
 def _group_key(group: LocalityEndpoints) -> tuple[object, ...]:
     locality = group.locality
     place = (locality.region, locality.zone, locality.sub_zone)

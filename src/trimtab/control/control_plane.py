@@ -1,0 +1,132 @@
+"""The control plane put together: source ▸ catalog ▸ store ▸ streams, and admin beside them."""
+
+import asyncio
+import contextlib
+import signal
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import structlog
+
+from .admin import AdminServer
+from .catalog import Catalog
+from .census import Census
+from .manifest_source import Batch, ManifestSource
+from .metrics import Metrics
+from .resource_store import ResourceStore
+from .xds_server import XdsServer
+
+log = structlog.get_logger(__name__)
+
+DRAIN_GRACE_S = 5.0
+CENSUS_WARM_UP_S = 15.0
+"""How long clients get to connect to a control plane that has just started, before they are counted."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Where the truth is, and where to listen."""
+
+    manifests: Path
+    xds_host: str
+    xds_port: int
+    admin_host: str
+    admin_port: int
+
+
+class ControlPlane:
+    """Serves the manifests of one folder until told to stop."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._source = ManifestSource(settings.manifests)
+        self._catalog = Catalog()
+        self._census = Census()
+        self._metrics = Metrics()
+        self._store = ResourceStore(self._catalog, self._census)
+        self._xds = XdsServer(self._store, self._census, self._metrics)
+        self._admin = AdminServer(self._metrics, self._not_ready)
+        self._not_ready_because: str | None = f"the first load of {settings.manifests} is not complete"
+
+    async def run(self) -> None:
+        """Serve until SIGTERM or SIGINT, then drain. Raises ServeError or ManifestError if it cannot start."""
+        stop = asyncio.Event()
+        loop = asyncio.get_running_loop()
+        for signal_number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(signal_number, stop.set)
+        settings = self._settings
+        xds_port = await self._xds.start(_authority(settings.xds_host, settings.xds_port))
+        admin_port = await self._admin.start(settings.admin_host, settings.admin_port)
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                following = tasks.create_task(self._follow())
+                warming = tasks.create_task(self._warm_census())
+                log.info(
+                    "serving",
+                    xds=_authority(settings.xds_host, xds_port),
+                    admin=_authority(settings.admin_host, admin_port),
+                    manifests=str(settings.manifests),
+                )
+                await stop.wait()
+                self._not_ready_because = "shutting down"
+                log.info("draining", streams=len(self._xds.sessions))
+                await self._xds.stop(DRAIN_GRACE_S)
+                following.cancel()
+                warming.cancel()
+        finally:
+            await self._xds.stop(None)
+            await self._admin.stop()
+        log.info("stopped")
+
+    def _not_ready(self) -> str | None:
+        return self._not_ready_because
+
+    async def _follow(self) -> None:
+        async for batch in self._source.watch():
+            self._apply(batch)
+            if self._not_ready_because is not None:
+                self._not_ready_because = None
+                self._xds.complete()
+
+    def _apply(self, batch: Batch) -> None:
+        changes = self._catalog.apply(batch.upserts, batch.deletes)
+        for ref in sorted({port.ref for port in changes.values() if port is not None}, key=str):
+            before, after = self._store.assignment(ref), self._catalog.get(ref)
+            log.info(
+                "endpoints changed",
+                service=str(ref),
+                before=0 if before is None else len(before),
+                after=0 if after is None else len(after.assignment),
+            )
+        self._store.apply(changes)
+        self._measure(batch)
+
+    def _measure(self, batch: Batch) -> None:
+        ports = self._catalog.service_ports()
+        self._metrics.service_ports.set(len(ports))
+        self._metrics.endpoints.set(sum(len(port.assignment) for port in ports))
+        self._metrics.manifest_problems.set(len(batch.problems))
+        self._metrics.policy_problems.set(len(self._catalog.problems))
+        self._metrics.refused_assignments.set(len(self._store.refused))
+        self._metrics.last_change.set(time.time())
+
+    async def _warm_census(self) -> None:
+        await asyncio.sleep(CENSUS_WARM_UP_S)
+        for service in self._census.warm():
+            self._store.census_changed(service)
+
+
+def _authority(host: str, port: int) -> str:
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def run(settings: Settings) -> None:
+    """Run a control plane in this process, on uvloop where there is one."""
+    loop_factory = None
+    with contextlib.suppress(ImportError):
+        import uvloop
+
+        loop_factory = uvloop.new_event_loop
+    with asyncio.Runner(loop_factory=loop_factory) as runner:
+        runner.run(ControlPlane(settings).run())

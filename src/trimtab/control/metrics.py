@@ -1,0 +1,56 @@
+"""What operators can see of the control plane. Names follow istiod's where the meaning is the same; nothing is counted per pod."""
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
+
+
+class Metrics:
+    """The metrics of one control plane, in a registry of its own."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        self.streams = Gauge("trimtab_xds_streams", "Open xDS streams.", registry=self.registry)
+        self.pushes = Counter(
+            "trimtab_xds_pushes", "Responses sent, by resource type.", ["type"], registry=self.registry
+        )
+        self.nacks = Counter(
+            "trimtab_xds_rejects",
+            "Responses that a client refused, by resource type.",
+            ["type"],
+            registry=self.registry,
+        )
+        self.propagation = Histogram(
+            "trimtab_propagation_seconds",
+            "From a change taken in to a client's ACK of it.",
+            buckets=_SECONDS,
+            registry=self.registry,
+        )
+        self.coalesced = Counter(
+            "trimtab_xds_coalesced_changes",
+            "Changes that a newer one overtook before they were sent.",
+            registry=self.registry,
+        )
+        self.protocol_errors = Counter(
+            "trimtab_xds_protocol_errors",
+            "Streams ended because the client broke the protocol.",
+            registry=self.registry,
+        )
+        self.service_ports = Gauge("trimtab_service_ports", "Service ports served.", registry=self.registry)
+        self.endpoints = Gauge("trimtab_endpoints", "Endpoints served.", registry=self.registry)
+        self.manifest_problems = Gauge(
+            "trimtab_manifest_problems", "Manifests that cannot be used as they are.", registry=self.registry
+        )
+        self.policy_problems = Gauge(
+            "trimtab_rejected_policies",
+            "Services whose policy annotation is wrong; their last good policy stays.",
+            registry=self.registry,
+        )
+        self.refused_assignments = Gauge(
+            "trimtab_refused_assignments",
+            "Services whose newest endpoints no client would accept; their last good ones stay.",
+            registry=self.registry,
+        )
+        self.last_change = Gauge(
+            "trimtab_last_change_timestamp_seconds", "When the last change was taken in.", registry=self.registry
+        )

@@ -1,0 +1,180 @@
+"""The resources there are, encoded once per change, and who wants to hear of which."""
+
+from collections import defaultdict
+from collections.abc import Callable, Hashable, Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import lru_cache
+
+import structlog
+
+from ..errors import TargetError
+from ..model import Assignment, Policy, ServiceRef
+from ..xds.assignment import encode_body
+from ..xds.cluster import encode_cluster
+from ..xds.dialect import Dialect
+from ..xds.discovery import ClientNode
+from ..xds.listener import encode_listener
+from ..xds.resource import Audience, Resource
+from ..xds.resource_type import CLUSTERS, ENDPOINTS, LISTENERS
+from ..xds.version import assignment_version, content_version
+from .catalog import Catalog, ServicePort
+from .census import Census
+from .gate import Refused, gate
+from .zone_view import zone_view
+
+log = structlog.get_logger(__name__)
+
+Watcher = Callable[[Hashable], object]
+"""Told the subject that changed; called while the change is applied, and must return at once."""
+
+
+@dataclass(slots=True, eq=False)
+class _Published:
+    """One service port as it is served."""
+
+    port: ServicePort
+    assignment: Assignment
+    views: dict[str, Resource] = field(default_factory=dict)
+    """Its endpoints as clients of each zone see them."""
+
+
+class ResourceStore:
+    """Serves what the catalog knows. A body is encoded when it is first asked for after a change, and then shared."""
+
+    def __init__(self, catalog: Catalog, census: Census) -> None:
+        self._catalog = catalog
+        self._census = census
+        self._published: dict[ServiceRef, _Published] = {}
+        self._watchers: defaultdict[Hashable, set[Watcher]] = defaultdict(set)
+        self._watchers_of_all: set[Watcher] = set()
+        self.refused: dict[ServiceRef, str] = {}
+        """Services whose newest assignment may not be published, and why; their last good one stays."""
+
+    def apply(self, changes: Mapping[ServiceRef, ServicePort | None]) -> None:
+        """Take over what changed in the catalog and tell those who follow it."""
+        admitted: dict[int, _Published | None] = {}
+        for ref, port in changes.items():
+            if port is None:
+                self._published.pop(ref, None)
+                self.refused.pop(ref, None)
+                continue
+            if id(port) not in admitted:
+                admitted[id(port)] = self._admit(port)
+            if (published := admitted[id(port)]) is not None:
+                self._published[ref] = published
+        self.announce(changes)
+
+    def _admit(self, port: ServicePort) -> _Published | None:
+        verdict = gate(port.assignment)
+        if isinstance(verdict, Refused):
+            if self.refused.get(port.ref) != verdict.reason:
+                log.error("assignment refused, the last good one stays", service=str(port.ref), why=verdict.reason)
+            self.refused[port.ref] = verdict.reason
+            return None
+        self.refused.pop(port.ref, None)
+        for repair in verdict.repairs:
+            log.warning("assignment repaired", service=str(port.ref), repair=repair)
+        return _Published(port, verdict.assignment)
+
+    def census_changed(self, service: str) -> None:
+        """The shares of client zones of a service changed, and with them every zone's view of it."""
+        if (published := self._published.get(ServiceRef.parse(service))) is not None:
+            published.views.clear()
+            self.announce(published.port.names)
+
+    def announce(self, subjects: Iterable[Hashable]) -> None:
+        """Tell whoever follows any of `subjects`."""
+        for subject in subjects:
+            for watcher in (*self._watchers.get(subject, ()), *self._watchers_of_all):
+                watcher(subject)
+
+    def watch(self, subject: Hashable, watcher: Watcher) -> None:
+        """Call `watcher` whenever `subject` changes."""
+        self._watchers[subject].add(watcher)
+
+    def unwatch(self, subject: Hashable, watcher: Watcher) -> None:
+        """Call it no more."""
+        self._watchers[subject].discard(watcher)
+        if not self._watchers[subject]:
+            del self._watchers[subject]
+
+    def watch_all(self, watcher: Watcher) -> None:
+        """Call `watcher` whenever anything changes."""
+        self._watchers_of_all.add(watcher)
+
+    def unwatch_all(self, watcher: Watcher) -> None:
+        """Call it no more."""
+        self._watchers_of_all.discard(watcher)
+
+    # xds.resource.Resources
+
+    def audience(self, node: ClientNode) -> Audience:
+        return Audience(
+            namespace=node.metadata.get("NAMESPACE") or "default",
+            dialect=Dialect.of(node.user_agent),
+            zone=node.locality.zone,
+        )
+
+    def subject(self, name: str, audience: Audience) -> Hashable | None:
+        try:
+            return ServiceRef.parse(name).within(audience.namespace)
+        except TargetError:
+            return None
+
+    def name_of(self, subject: Hashable) -> str | None:
+        # A wildcard gets every service port once, by its number; a number survives where the service itself is gone.
+        numbered = isinstance(subject, ServiceRef) and subject.port is not None and subject.port.isdigit()
+        return str(subject) if numbered else None
+
+    def all_names(self, type_url: str) -> Iterable[str]:
+        return (str(ref) for ref, published in self._published.items() if ref == published.port.ref)
+
+    def get(self, type_url: str, name: str, audience: Audience) -> Resource | None:
+        subject = self.subject(name, audience)
+        published = self._published.get(subject) if isinstance(subject, ServiceRef) else None
+        if published is None:
+            return None
+        if type_url == ENDPOINTS:
+            return self._endpoints(published, audience.zone)
+        if type_url == CLUSTERS:
+            return _cluster(published.port.policy, audience.dialect, published.port.http2)
+        return _listener(name) if type_url == LISTENERS else None
+
+    def why_missing(self, name: str, audience: Audience) -> str:
+        try:
+            return self._catalog.why_missing(ServiceRef.parse(name).within(audience.namespace))
+        except TargetError as error:
+            return str(error)
+
+    def assignment(self, ref: ServiceRef, zone: str = "") -> Assignment | None:
+        """What clients of `zone` are told about a service; None: it is not served."""
+        published = self._published.get(ref)
+        return None if published is None else self._view(published, zone)
+
+    def canonical(self, subject: Hashable) -> ServiceRef | None:
+        """The service port that a subject means, whatever name it was asked for by; None: it is not served."""
+        published = self._published.get(subject) if isinstance(subject, ServiceRef) else None
+        return None if published is None else published.port.ref
+
+    def _view(self, published: _Published, zone: str) -> Assignment:
+        return zone_view(published.assignment, zone, self._census.shares(str(published.port.ref)))
+
+    def _endpoints(self, published: _Published, zone: str) -> Resource:
+        if (resource := published.views.get(zone)) is None:
+            assignment = self._view(published, zone)
+            resource = Resource(assignment_version(assignment), encode_body(assignment))
+            # Zones that see the same share one body.
+            resource = next((known for known in published.views.values() if known == resource), resource)
+            published.views[zone] = resource
+        return resource
+
+
+@lru_cache(maxsize=1024)
+def _cluster(policy: Policy, dialect: Dialect, http2: bool) -> Resource:
+    body = encode_cluster(policy, dialect, http2=http2)
+    return Resource(content_version(policy, dialect.value, http2), body)
+
+
+@lru_cache(maxsize=16_384)
+def _listener(name: str) -> Resource:
+    return Resource(content_version(name), encode_listener(name))

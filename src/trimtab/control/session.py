@@ -1,0 +1,115 @@
+"""One connected client: its stream, what it follows in the store, and how it keeps up."""
+
+import asyncio
+import time
+from collections.abc import Hashable
+
+from ..xds.resource_type import ENDPOINTS, SHORT_NAMES
+from ..xds.server_stream import ServerStream, Wire
+from ..xds.subscription import Subscription
+from .census import Census
+from .metrics import Metrics
+from .resource_store import ResourceStore
+
+
+class Session:
+    """Joins the sans-IO stream to the store. Everything happens in the event loop."""
+
+    def __init__(
+        self, peer: str, wire: Wire, store: ResourceStore, census: Census, metrics: Metrics, *, only: str | None
+    ) -> None:
+        self.peer = peer
+        self.opened_at = time.monotonic()
+        self.stream = ServerStream(wire, store, only=only)
+        self.woken = asyncio.Event()
+        self._store = store
+        self._census = census
+        self._metrics = metrics
+        self._watched: set[Hashable] = set()
+        self._watches_all = False
+        self._counted: set[str] = set()
+        self._changed_at: float | None = None
+        self._awaiting_ack: dict[str, float] = {}
+
+    def receive(self, data: bytes) -> None:
+        """Take in a request. Raises ProtocolError."""
+        now = time.monotonic()
+        subscription = self.stream.receive(data, now)
+        self._follow()
+        self._count(subscription)
+        self._note_answer(subscription, now)
+        self.woken.set()
+
+    def next_response(self) -> bytes | None:
+        """The next response to write; None: nothing to say until woken again."""
+        now = time.monotonic()
+        if (response := self.stream.next_response(now)) is None:
+            if not self.stream.due:
+                self._changed_at = None
+            return None
+        subscription, data = response
+        self._metrics.pushes.labels(_short(subscription)).inc()
+        if self._changed_at is not None:
+            self._awaiting_ack[subscription.type_url] = self._changed_at
+        return data
+
+    def close(self) -> None:
+        """The stream is gone, and with it all it wanted."""
+        for subject in self._watched:
+            self._store.unwatch(subject, self._changed)
+        if self._watches_all:
+            self._store.unwatch_all(self._changed)
+        for service in self._counted:
+            self._recount(service, joined=False)
+        self._watched, self._counted = set(), set()
+
+    def _changed(self, subject: Hashable) -> None:
+        if self._changed_at is None:
+            self._changed_at = time.monotonic()
+        else:
+            self._metrics.coalesced.inc()
+        self.stream.changed(subject)
+        self.woken.set()
+
+    def _follow(self) -> None:
+        wanted = set(self.stream.subjects)
+        for subject in wanted - self._watched:
+            self._store.watch(subject, self._changed)
+        for subject in self._watched - wanted:
+            self._store.unwatch(subject, self._changed)
+        self._watched = wanted
+        if self.stream.wants_everything != self._watches_all:
+            self._watches_all = not self._watches_all
+            (self._store.watch_all if self._watches_all else self._store.unwatch_all)(self._changed)
+
+    def _count(self, subscription: Subscription) -> None:
+        """A client counts in the census of every service whose endpoints it follows."""
+        if subscription.type_url != ENDPOINTS:
+            return
+        subjects = (self._store.subject(name, self.stream.audience) for name in subscription.names)
+        services = {str(ref) for subject in subjects if (ref := self._store.canonical(subject)) is not None}
+        joined, left = services - self._counted, self._counted - services
+        self._counted = services
+        for service in joined:
+            self._recount(service, joined=True)
+        for service in left:
+            self._recount(service, joined=False)
+
+    def _recount(self, service: str, *, joined: bool) -> None:
+        change = self._census.joined if joined else self._census.left
+        if change(service, self.stream.audience.zone):
+            self._store.census_changed(service)
+
+    def _note_answer(self, subscription: Subscription, now: float) -> None:
+        delivery = subscription.delivery
+        if delivery.outstanding:
+            return
+        changed_at = self._awaiting_ack.pop(subscription.type_url, None)
+        if delivery.refused is not None and delivery.refused_at == now:
+            self._metrics.nacks.labels(_short(subscription)).inc()
+        elif changed_at is not None:
+            self._metrics.propagation.observe(now - changed_at)
+
+
+def _short(subscription: Subscription) -> str:
+    return SHORT_NAMES.get(subscription.type_url, "unknown")

@@ -1,0 +1,150 @@
+"""The gRPC server that clients connect to: bytes in, bytes out. What they mean is `xds`'s business."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from typing import Any
+
+import grpc
+import grpc.aio
+import structlog
+
+from ..errors import ProtocolError, ServeError
+from ..xds.delta import Incremental
+from ..xds.resource_type import (
+    ADS_SERVICE,
+    DELTA_AGGREGATED_RESOURCES,
+    DELTA_ENDPOINTS,
+    EDS_SERVICE,
+    ENDPOINTS,
+    STREAM_AGGREGATED_RESOURCES,
+    STREAM_ENDPOINTS,
+)
+from ..xds.server_stream import Wire
+from ..xds.sotw import StateOfTheWorld
+from .census import Census
+from .metrics import Metrics
+from .resource_store import ResourceStore
+from .session import Session
+
+log = structlog.get_logger(__name__)
+
+# A default grpc.aio server falls to one hostile connection; an xDS client needs one stream or two (docs/adr/0011).
+OPTIONS = (
+    ("grpc.max_concurrent_streams", 16),
+    ("grpc.max_receive_message_length", 1 << 20),
+    ("grpc.max_metadata_size", 8 << 10),
+    ("grpc.http2.max_ping_strikes", 2),
+    ("grpc.http2.min_recv_ping_interval_without_data_ms", 10_000),
+    ("grpc.keepalive_time_ms", 30_000),
+    ("grpc.keepalive_timeout_ms", 10_000),
+    ("grpc.keepalive_permit_without_calls", 1),
+    ("grpc.max_connection_age_ms", 1_800_000),
+    ("grpc.max_connection_age_grace_ms", 10_000),
+    # A second server on the same port must fail, not share it.
+    ("grpc.so_reuseport", 0),
+)
+
+_DIALECTS: dict[str, dict[str, tuple[Wire, str | None]]] = {
+    ADS_SERVICE: {
+        STREAM_AGGREGATED_RESOURCES: (StateOfTheWorld(), None),
+        DELTA_AGGREGATED_RESOURCES: (Incremental(), None),
+    },
+    EDS_SERVICE: {
+        STREAM_ENDPOINTS: (StateOfTheWorld(), ENDPOINTS),
+        DELTA_ENDPOINTS: (Incremental(), ENDPOINTS),
+    },
+}
+
+
+class XdsServer:
+    """Serves the store to whoever connects, once it is complete."""
+
+    def __init__(self, store: ResourceStore, census: Census, metrics: Metrics) -> None:
+        self._store = store
+        self._census = census
+        self._metrics = metrics
+        self._complete = asyncio.Event()
+        self._draining = asyncio.Event()
+        self._server = grpc.aio.server(options=OPTIONS)
+        self._server.add_generic_rpc_handlers(tuple(map(self._service, _DIALECTS)))
+        self.sessions: set[Session] = set()
+
+    def complete(self) -> None:
+        """The first load is complete: streams are answered from now on."""
+        self._complete.set()
+
+    async def start(self, listen: str) -> int:
+        """Listen; the port that was bound. Raises ServeError if the address cannot be had."""
+        try:
+            port = self._server.add_insecure_port(listen)
+        except RuntimeError as error:
+            raise ServeError(
+                f"cannot listen on {listen} for xDS: is the port taken? Choose another with --listen"
+            ) from error
+        await self._server.start()
+        return port
+
+    async def stop(self, grace_s: float) -> None:
+        """Take no more streams, finish what is due on the open ones, then close."""
+        self._draining.set()
+        for session in self.sessions:
+            session.woken.set()
+        await self._server.stop(grace_s)
+
+    def _service(self, name: str) -> grpc.GenericRpcHandler:
+        handlers: dict[str, Any] = {
+            method: grpc.stream_stream_rpc_method_handler(self._handler(wire, only))
+            for method, (wire, only) in _DIALECTS[name].items()
+        }
+        return grpc.method_handlers_generic_handler(name, handlers)
+
+    def _handler(self, wire: Wire, only: str | None) -> Any:
+        async def serve(requests: AsyncIterator[bytes], context: grpc.aio.ServicerContext[bytes, bytes]) -> None:
+            await self._complete.wait()
+            session = Session(context.peer(), wire, self._store, self._census, self._metrics, only=only)
+            try:
+                with self._open(session):
+                    await self._converse(session, requests, context)
+            except ProtocolError as error:
+                self._metrics.protocol_errors.inc()
+                log.warning("stream ended: the client broke the protocol", peer=session.peer, why=str(error))
+                await context.abort(grpc.StatusCode.INVALID_ARGUMENT, str(error))
+
+        return serve
+
+    @contextlib.contextmanager
+    def _open(self, session: Session) -> Any:
+        self.sessions.add(session)
+        self._metrics.streams.inc()
+        log.debug("stream opened", peer=session.peer)
+        try:
+            yield
+        finally:
+            self.sessions.discard(session)
+            self._metrics.streams.dec()
+            session.close()
+            log.debug("stream closed", peer=session.peer, node=session.stream.node.id)
+
+    async def _converse(
+        self, session: Session, requests: AsyncIterator[bytes], context: grpc.aio.ServicerContext[bytes, bytes]
+    ) -> None:
+        reader = asyncio.create_task(_read(session, requests))
+        reader.add_done_callback(lambda _: session.woken.set())
+        try:
+            while not reader.done():
+                await session.woken.wait()
+                session.woken.clear()
+                while (response := session.next_response()) is not None:
+                    await context.write(response)
+                # A stream that got a response may be closed without harm (gRFC A57); one that waits for its first is not.
+                if self._draining.is_set():
+                    return
+            reader.result()
+        finally:
+            reader.cancel()
+
+
+async def _read(session: Session, requests: AsyncIterator[bytes]) -> None:
+    async for data in requests:
+        session.receive(data)

@@ -1,0 +1,40 @@
+"""How far a client has followed what it was sent: the truth behind acked, waiting and NACKed."""
+
+from dataclasses import dataclass
+
+
+@dataclass(slots=True)
+class Delivery:
+    """The responses of one type on one stream. Times are in seconds of the server's monotonic clock."""
+
+    nonce: str = ""
+    """Of the newest response; empty: none was sent."""
+    version: str = ""
+    waiting_since: float | None = None
+    """When the response that is not answered yet was sent."""
+    acked_version: str = ""
+    acked_at: float | None = None
+    refused: str | None = None
+    """What the client said when it refused the newest response."""
+    refused_at: float | None = None
+
+    @property
+    def outstanding(self) -> bool:
+        """The newest response is neither ACKed nor NACKed yet."""
+        return self.waiting_since is not None
+
+    def sent(self, nonce: str, version: str, now: float) -> None:
+        """A response is on its way."""
+        self.nonce, self.version, self.waiting_since = nonce, version, now
+
+    def answered(self, nonce: str, error: str | None, now: float) -> bool:
+        """Take note of an ACK or, by the presence of `error`, a NACK. False: it answers nothing, or an older response."""
+        if nonce != self.nonce or not self.outstanding:
+            return False
+        self.waiting_since = None
+        self.refused = error
+        if error is None:
+            self.acked_version, self.acked_at = self.version, now
+        else:
+            self.refused_at = now
+        return True

@@ -1,0 +1,50 @@
+"""Incremental xDS, the second dialect: requests change the subscription, responses say what changed."""
+
+from collections.abc import Callable, Iterable
+
+from .delta_discovery import DeltaRequest, encode_delta_resource, encode_delta_response
+from .resource import Resource
+from .resource_type import COMPLETE_STATE, WILDCARD
+from .subscription import Batch, Subscription
+from .version import combined_version
+
+
+class Incremental:
+    """Reads requests into subscriptions, writes batches as responses."""
+
+    @staticmethod
+    def parse(data: bytes) -> DeltaRequest:
+        """Decode a request. Raises ProtocolError."""
+        return DeltaRequest.parse(data)
+
+    @staticmethod
+    def apply(request: DeltaRequest, subscription: Subscription, everything: Iterable[str], now: float) -> None:
+        """Take in a request. Changes of subscription count whatever the nonce: it only says what is ACKed or NACKed."""
+        first = not subscription.started
+        subscription.delivery.answered(request.nonce, request.error, now)
+        subscription.unsubscribe(request.unsubscribe)
+        names = request.subscribe
+        if first and not names and request.type_url in COMPLETE_STATE:
+            names = (WILDCARD,)
+        subscription.subscribe(names, everything)
+        if first:
+            subscription.assume_held(request.initial_versions.items())
+
+    @staticmethod
+    def encode(
+        subscription: Subscription,
+        batch: Batch,
+        nonce: str,
+        get: Callable[[str], Resource | None],
+        why_missing: Callable[[str], str],
+    ) -> tuple[str, bytes]:
+        """The response that says `batch`, and its version."""
+        type_url = subscription.type_url
+        version = combined_version((name, resource.version) for name, resource in batch.resources.items())
+        entries = (
+            encode_delta_resource(type_url, name, resource.version, resource.body)
+            for name, resource in batch.resources.items()
+        )
+        # That a name means nothing is said the same way as that a resource is gone.
+        gone = (*batch.removed, *batch.missing)
+        return version, encode_delta_response(type_url, version, nonce, entries, gone)

@@ -1,0 +1,145 @@
+"""The server's half of one xDS stream: requests and changes in, responses out."""
+
+import itertools
+from collections.abc import Callable, Collection, Hashable, Iterable
+from functools import partial
+from typing import Any, Protocol
+
+from ..errors import ProtocolError
+from .discovery import ClientNode
+from .resource import Audience, Resource, Resources
+from .resource_type import PUSH_ORDER
+from .subscription import Batch, Subscription
+
+
+class Wire(Protocol):
+    """A dialect of the protocol: `StateOfTheWorld` or `Incremental`."""
+
+    def parse(self, data: bytes) -> Any:
+        """A request from bytes. Raises ProtocolError."""
+        ...
+
+    def apply(self, request: Any, subscription: Subscription, everything: Iterable[str], now: float) -> None:
+        """What the request means for its subscription."""
+        ...
+
+    def encode(
+        self,
+        subscription: Subscription,
+        batch: Batch,
+        nonce: str,
+        get: Callable[[str], Resource | None],
+        why_missing: Callable[[str], str],
+    ) -> tuple[str, bytes]:
+        """The response that says `batch`, and its version."""
+        ...
+
+
+class ServerStream:
+    """One client on one stream, over all types it asks for."""
+
+    def __init__(self, wire: Wire, resources: Resources, *, only: str | None = None) -> None:
+        """`only` is the one type that may be asked for; None: an aggregated stream."""
+        self._wire = wire
+        self._resources = resources
+        self._only = only
+        self._nonces = itertools.count(1)
+        self._subscriptions: dict[str, Subscription] = {}
+        self._followers: dict[Hashable, dict[tuple[Subscription, str], None]] = {}
+        self.node = ClientNode()
+        self.audience = Audience()
+
+    @property
+    def subscriptions(self) -> Collection[Subscription]:
+        """One per type that was asked for."""
+        return self._subscriptions.values()
+
+    @property
+    def subjects(self) -> Collection[Hashable]:
+        """What this stream wants to hear changes of."""
+        return self._followers.keys()
+
+    @property
+    def wants_everything(self) -> bool:
+        """Whether any subscription is a wildcard."""
+        return any(subscription.wildcard for subscription in self._subscriptions.values())
+
+    def receive(self, data: bytes, now: float) -> Subscription:
+        """Take in a request; the subscription it was about. Raises ProtocolError."""
+        request = self._wire.parse(data)
+        if request.node is not None and not self._subscriptions:
+            self.node = request.node
+            self.audience = self._resources.audience(request.node)
+        type_url = str(request.type_url or self._only or "")
+        if not type_url:
+            raise ProtocolError("a request without type_url on an aggregated stream")
+        if self._only not in (None, type_url):
+            raise ProtocolError(f"a request for {type_url} on a stream of {self._only}")
+        subscription = self._subscriptions.setdefault(type_url, Subscription(type_url))
+        before = set(subscription.names)
+        self._wire.apply(request, subscription, self._resources.all_names(type_url), now)
+        subscription.started = True
+        self._follow(subscription, subscription.names - before)
+        self._unfollow(subscription, before - subscription.names)
+        return subscription
+
+    def changed(self, subject: Hashable) -> None:
+        """What is published under `subject` may have changed."""
+        for subscription, name in self._followers.get(subject, ()):
+            subscription.changed(name)
+        if self.wants_everything and (served_as := self._resources.name_of(subject)) is not None:
+            for subscription in self._subscriptions.values():
+                if subscription.wildcard:
+                    subscription.changed(served_as)
+
+    @property
+    def due(self) -> bool:
+        """Whether `next_response` may have something."""
+        return any(subscription.due for subscription in self._subscriptions.values())
+
+    def next_response(self, now: float) -> tuple[Subscription, bytes] | None:
+        """The next response to write, made from the newest state; None: nothing to say."""
+        for type_url in sorted(self._subscriptions, key=_push_order):
+            subscription = self._subscriptions[type_url]
+            if not subscription.due:
+                continue
+            if batch := subscription.take(partial(self._get, subscription)):
+                return subscription, self._respond(subscription, batch, now)
+        return None
+
+    def _respond(self, subscription: Subscription, batch: Batch, now: float) -> bytes:
+        nonce = format(next(self._nonces), "x")
+        version, data = self._wire.encode(
+            subscription,
+            batch,
+            nonce,
+            partial(self._get, subscription),
+            partial(self._resources.why_missing, audience=self.audience),
+        )
+        subscription.delivery.sent(nonce, version, now)
+        return data
+
+    def _get(self, subscription: Subscription, name: str) -> Resource | None:
+        if name not in subscription.names:
+            # Followed through a wildcard only, which stands for each service under one of its names.
+            subject = self._resources.subject(name, self.audience)
+            if subject is None or self._resources.name_of(subject) != name:
+                return None
+        return self._resources.get(subscription.type_url, name, self.audience)
+
+    def _follow(self, subscription: Subscription, names: Iterable[str]) -> None:
+        for name in names:
+            if (subject := self._resources.subject(name, self.audience)) is not None:
+                self._followers.setdefault(subject, {})[subscription, name] = None
+
+    def _unfollow(self, subscription: Subscription, names: Iterable[str]) -> None:
+        for name in names:
+            subject = self._resources.subject(name, self.audience)
+            if (followers := self._followers.get(subject)) is not None:
+                followers.pop((subscription, name), None)
+                if not followers:
+                    del self._followers[subject]
+
+
+def _push_order(type_url: str) -> int:
+    return PUSH_ORDER.index(type_url) if type_url in PUSH_ORDER else len(PUSH_ORDER)

@@ -1,0 +1,62 @@
+"""State of the world, the first dialect of xDS: every request names the whole subscription."""
+
+from collections.abc import Callable, Iterable
+
+from .discovery import NOT_FOUND, DiscoveryRequest, ResourceError, encode_resource, encode_response
+from .resource import Resource
+from .resource_type import COMPLETE_STATE, WILDCARD
+from .subscription import Batch, Subscription
+from .version import combined_version
+
+
+class StateOfTheWorld:
+    """Reads requests into subscriptions, writes batches as responses."""
+
+    @staticmethod
+    def parse(data: bytes) -> DiscoveryRequest:
+        """Decode a request. Raises ProtocolError."""
+        return DiscoveryRequest.parse(data)
+
+    @staticmethod
+    def apply(request: DiscoveryRequest, subscription: Subscription, everything: Iterable[str], now: float) -> None:
+        """Take in a request. One whose nonce is stale says nothing: the client will answer the newer response too."""
+        delivery = subscription.delivery
+        if request.nonce != delivery.nonce:
+            return
+        is_answer = delivery.answered(request.nonce, request.error, now)
+        before = set(subscription.names)
+        subscription.replace(_names(request, subscription), everything)
+        # The same names again, and not as an ACK: Envoy asks so after a cluster changed, and waits for the answer.
+        if delivery.nonce and not is_answer and subscription.names == before:
+            subscription.owe_again()
+
+    @staticmethod
+    def encode(
+        subscription: Subscription,
+        batch: Batch,
+        nonce: str,
+        get: Callable[[str], Resource | None],
+        why_missing: Callable[[str], str],
+    ) -> tuple[str, bytes]:
+        """The response that says `batch`, and its version."""
+        type_url = subscription.type_url
+        resources = dict(batch.resources)
+        if type_url in COMPLETE_STATE:
+            resources = {name: r for name in subscription.held if (r := get(name)) is not None}
+        else:
+            # The only way to withdraw endpoints: absence means nothing for this type.
+            resources |= dict.fromkeys(batch.removed, _EMPTY)
+        version = combined_version((name, resource.version) for name, resource in resources.items())
+        entries = (encode_resource(type_url, name, resource.body) for name, resource in resources.items())
+        errors = (ResourceError(name, NOT_FOUND, why_missing(name)) for name in batch.missing)
+        return version, encode_response(type_url, version, nonce, entries, errors)
+
+
+_EMPTY = Resource(version="", body=b"")
+
+
+def _names(request: DiscoveryRequest, subscription: Subscription) -> tuple[str, ...]:
+    """What is asked for; nothing at all means everything, unless something was ever named on this stream."""
+    if not request.names and request.type_url in COMPLETE_STATE and not subscription.ever_named:
+        return (WILDCARD,)
+    return request.names

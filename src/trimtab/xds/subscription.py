@@ -1,0 +1,157 @@
+"""What one client has asked for of one type, what it was told, and what it is still owed.
+
+Both wire dialects, state of the world and incremental, work on this one model. Pending work is a set of names, never a queue of
+responses: a response is made when the transport is ready for it, from the newest state.
+"""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+
+from .delivery import Delivery
+from .resource import Resource
+from .resource_type import WILDCARD
+
+_ABSENT = ""
+"""The version a client holds of what it was told does not exist."""
+
+
+@dataclass(slots=True)
+class Batch:
+    """What one response is to say."""
+
+    resources: dict[str, Resource] = field(default_factory=dict)
+    removed: list[str] = field(default_factory=list)
+    """Resources the client holds that exist no more."""
+    missing: list[str] = field(default_factory=list)
+    """Names it asked for that mean nothing, or not yet."""
+    expected: bool = False
+    """The client waits for an answer even if there is nothing to tell."""
+
+    def __bool__(self) -> bool:
+        return bool(self.resources or self.removed or self.missing or self.expected)
+
+
+class Subscription:
+    """The names of one type that one stream follows."""
+
+    def __init__(self, type_url: str) -> None:
+        self.type_url = type_url
+        self.names: set[str] = set()
+        self.wildcard = False
+        self.started = False
+        """Whether a request for this type was taken in."""
+        self.delivery = Delivery()
+        self.ever_named = False
+        """Whether a name was ever asked for: from then on, to say nothing means to follow nothing."""
+        self._held: dict[str, str] = {}
+        # Dictionaries for their order: what was asked for first is answered first.
+        self._owed: dict[str, None] = {}
+        self._changed: dict[str, None] = {}
+        self._expected = False
+
+    def follows(self, name: str) -> bool:
+        """Whether the client wants to know about `name`."""
+        return self.wildcard or name in self.names
+
+    @property
+    def held(self) -> dict[str, str]:
+        """Versions by name, as last sent."""
+        return {name: version for name, version in self._held.items() if version != _ABSENT}
+
+    def subscribe(self, names: Iterable[str], everything: Iterable[str] = ()) -> None:
+        """Follow `names`. Each is owed an answer, even if it was asked for and sent before.
+
+        `everything` are the names a wildcard stands for.
+        """
+        for name in names:
+            if name == WILDCARD:
+                self.wildcard = self._expected = True
+                self._owed.update(dict.fromkeys(everything))
+            else:
+                self.ever_named = True
+                self.names.add(name)
+                self._owed[name] = None
+
+    def unsubscribe(self, names: Iterable[str]) -> None:
+        """Stop following `names`; names that were never followed are ignored."""
+        for name in names:
+            if name == WILDCARD:
+                self._drop_wildcard()
+            elif name in self.names:
+                self.names.discard(name)
+                # Where a wildcard stays, the client must be told what it still gets (xDS, "Unsubscribing").
+                if self.wildcard:
+                    self._owed[name] = None
+                else:
+                    self._forget(name)
+
+    def replace(self, names: Iterable[str], everything: Iterable[str]) -> None:
+        """State of the world: follow exactly `names`. Those that are new are owed an answer."""
+        wanted = dict.fromkeys(names)
+        if self.wildcard and WILDCARD not in wanted:
+            self._drop_wildcard()
+        self.unsubscribe(self.names - wanted.keys())
+        known = self.names | ({WILDCARD} if self.wildcard else set())
+        self.subscribe([name for name in wanted if name not in known], everything)
+
+    def owe_again(self) -> None:
+        """Everything followed is to be sent once more."""
+        self._owed.update(dict.fromkeys((*self.names, *self._held)))
+
+    def assume_held(self, versions: Iterable[tuple[str, str]]) -> None:
+        """After a reconnect: the client says what it still holds, so only differences are owed."""
+        for name, version in versions:
+            if self.follows(name):
+                self._held[name] = version
+                self._owed.pop(name, None)
+                self._changed[name] = None
+
+    def changed(self, name: str) -> None:
+        """The resource called `name` may have changed."""
+        if self.follows(name):
+            self._changed[name] = None
+
+    @property
+    def due(self) -> bool:
+        """Whether a response may be worth making now.
+
+        What was asked for is answered at once. What merely changed waits for the answer to the response before, so that
+        a burst of changes becomes one response with the newest state, and a client that does not read costs a set of names.
+        """
+        return bool(self._owed or self._expected or (self._changed and not self.delivery.outstanding))
+
+    def take(self, get: Callable[[str], Resource | None]) -> Batch:
+        """All that is due, from the newest state. From here on it counts as sent; the batch may be empty."""
+        owed, self._owed = self._owed, {}
+        changed, self._changed = self._changed, {}
+        batch = Batch(expected=self._expected)
+        self._expected = False
+        for name in {**owed, **changed}:
+            if self.follows(name):
+                self._take(name, get(name), name in owed, batch)
+        return batch
+
+    def _take(self, name: str, resource: Resource | None, owed: bool, batch: Batch) -> None:
+        held = self._held.get(name)
+        if resource is not None:
+            if owed or held != resource.version:
+                batch.resources[name] = resource
+                self._held[name] = resource.version
+            return
+        if held:
+            batch.removed.append(name)
+        elif name in self.names and (owed or held is None):
+            batch.missing.append(name)
+        self._held.pop(name, None)
+        if name in self.names:
+            self._held[name] = _ABSENT
+
+    def _drop_wildcard(self) -> None:
+        self.wildcard = self._expected = False
+        for name in {*self._held, *self._owed} - self.names:
+            self._forget(name)
+
+    def _forget(self, name: str) -> None:
+        self._held.pop(name, None)
+        self._owed.pop(name, None)
+        self._changed.pop(name, None)
