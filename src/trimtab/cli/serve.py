@@ -2,6 +2,7 @@
 
 import sys
 from pathlib import Path
+from typing import NoReturn
 
 from ..control.control_plane import Settings, run
 from ..errors import ManifestError, ServeError
@@ -42,6 +43,6 @@ def serve(
         _fail(error, code=1)
 
 
-def _fail(error: Exception, code: int) -> None:
+def _fail(error: Exception, code: int) -> NoReturn:
     sys.stderr.write(f"trimtab serve: {error}\n")
     raise SystemExit(code)

@@ -48,6 +48,7 @@ class ControlPlane:
         self._xds = XdsServer(self._store, self._census, self._metrics)
         self._admin = AdminServer(self._metrics, self._not_ready)
         self._not_ready_because: str | None = f"the first load of {settings.manifests} is not complete"
+        self._observe()
 
     async def run(self) -> None:
         """Serve until SIGTERM or SIGINT, then drain. Raises ServeError or ManifestError if it cannot start."""
@@ -100,16 +101,31 @@ class ControlPlane:
                 after=0 if after is None else len(after.assignment),
             )
         self._store.apply(changes)
-        self._measure(batch)
-
-    def _measure(self, batch: Batch) -> None:
-        ports = self._catalog.service_ports()
-        self._metrics.service_ports.set(len(ports))
-        self._metrics.endpoints.set(sum(len(port.assignment) for port in ports))
-        self._metrics.manifest_problems.set(len(batch.problems))
-        self._metrics.policy_problems.set(len(self._catalog.problems))
-        self._metrics.refused_assignments.set(len(self._store.refused))
         self._metrics.last_change.set(time.time())
+
+    def _observe(self) -> None:
+        catalog, observe = self._catalog, self._metrics.observe
+        observe("trimtab_service_ports", "Service ports served.", lambda: len(catalog.service_ports()))
+        observe(
+            "trimtab_endpoints",
+            "Endpoints served.",
+            lambda: sum(len(port.assignment) for port in catalog.service_ports()),
+        )
+        observe(
+            "trimtab_manifest_problems",
+            "Manifests that cannot be used as they are; the last good state of each stays.",
+            lambda: len(self._source.problems),
+        )
+        observe(
+            "trimtab_rejected_policies",
+            "Services whose policy annotation is wrong; their last good policy stays.",
+            lambda: len(catalog.problems),
+        )
+        observe(
+            "trimtab_refused_assignments",
+            "Services whose newest endpoints no client would accept; their last good ones stay.",
+            lambda: len(self._store.refused),
+        )
 
     async def _warm_census(self) -> None:
         await asyncio.sleep(CENSUS_WARM_UP_S)

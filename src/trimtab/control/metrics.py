@@ -1,5 +1,7 @@
 """What operators can see of the control plane. Names follow istiod's where the meaning is the same; nothing is counted per pod."""
 
+from collections.abc import Callable
+
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
@@ -36,21 +38,10 @@ class Metrics:
             "Streams ended because the client broke the protocol.",
             registry=self.registry,
         )
-        self.service_ports = Gauge("trimtab_service_ports", "Service ports served.", registry=self.registry)
-        self.endpoints = Gauge("trimtab_endpoints", "Endpoints served.", registry=self.registry)
-        self.manifest_problems = Gauge(
-            "trimtab_manifest_problems", "Manifests that cannot be used as they are.", registry=self.registry
-        )
-        self.policy_problems = Gauge(
-            "trimtab_rejected_policies",
-            "Services whose policy annotation is wrong; their last good policy stays.",
-            registry=self.registry,
-        )
-        self.refused_assignments = Gauge(
-            "trimtab_refused_assignments",
-            "Services whose newest endpoints no client would accept; their last good ones stay.",
-            registry=self.registry,
-        )
         self.last_change = Gauge(
             "trimtab_last_change_timestamp_seconds", "When the last change was taken in.", registry=self.registry
         )
+
+    def observe(self, name: str, help_text: str, read: Callable[[], float]) -> None:
+        """A gauge that is read when it is scraped, so that keeping it costs nothing."""
+        Gauge(name, help_text, registry=self.registry).set_function(read)

@@ -142,9 +142,10 @@ class ResourceStore:
 
     def why_missing(self, name: str, audience: Audience) -> str:
         try:
-            return self._catalog.why_missing(ServiceRef.parse(name).within(audience.namespace))
+            ref = ServiceRef.parse(name).within(audience.namespace)
         except TargetError as error:
             return str(error)
+        return self._catalog.why_missing(ref)
 
     def assignment(self, ref: ServiceRef, zone: str = "") -> Assignment | None:
         """What clients of `zone` are told about a service; None: it is not served."""

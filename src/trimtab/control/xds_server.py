@@ -85,7 +85,7 @@ class XdsServer:
         await self._server.start()
         return port
 
-    async def stop(self, grace_s: float) -> None:
+    async def stop(self, grace_s: float | None) -> None:
         """Take no more streams, finish what is due on the open ones, then close."""
         self._draining.set()
         for session in self.sessions:
