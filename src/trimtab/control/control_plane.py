@@ -12,7 +12,8 @@ import structlog
 from .admin import AdminServer
 from .catalog import Catalog
 from .census import Census
-from .manifest_source import Batch, ManifestSource
+from .manifest_set import Changes
+from .manifest_source import ManifestSource
 from .metrics import Metrics
 from .resource_store import ResourceStore
 from .xds_server import XdsServer
@@ -84,14 +85,14 @@ class ControlPlane:
         return self._not_ready_because
 
     async def _follow(self) -> None:
-        async for batch in self._source.watch():
-            self._apply(batch)
+        async for news in self._source.watch():
+            self._apply(news)
             if self._not_ready_because is not None:
                 self._not_ready_because = None
                 self._xds.complete()
 
-    def _apply(self, batch: Batch) -> None:
-        changes = self._catalog.apply(batch.upserts, batch.deletes)
+    def _apply(self, news: Changes) -> None:
+        changes = self._catalog.apply(news.upserts, news.deletes)
         for ref in sorted({port.ref for port in changes.values() if port is not None}, key=str):
             before, after = self._store.assignment(ref), self._catalog.get(ref)
             log.info(
@@ -145,4 +146,9 @@ def run(settings: Settings) -> None:
 
         loop_factory = uvloop.new_event_loop
     with asyncio.Runner(loop_factory=loop_factory) as runner:
-        runner.run(ControlPlane(settings).run())
+        runner.run(_run(settings))
+
+
+async def _run(settings: Settings) -> None:
+    # Made here, because a grpc.aio server belongs to the loop it is made in.
+    await ControlPlane(settings).run()

@@ -1,0 +1,174 @@
+"""Services, EndpointSlices and Nodes joined into what can be published. A change touches only the services it is about."""
+
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping
+
+import yaml
+
+from ..errors import PolicyError
+from ..model import Locality, Policy, ServiceRef
+from .join import ServicePort, join
+from .kubernetes import (
+    POLICY_ANNOTATION,
+    REGION_LABEL,
+    ZONE_LABEL,
+    EndpointSlice,
+    Node,
+    Object,
+    ObjectKey,
+    Service,
+    SliceEndpoint,
+)
+
+__all__ = ["Catalog", "ServicePort"]
+
+ServiceKey = tuple[str, str]
+"""Namespace and name."""
+Changes = Mapping[ServiceRef, ServicePort | None]
+"""What is published under each name now; None: the name means nothing any more."""
+
+
+class Catalog:
+    """Every service known, and the ports it can be reached by."""
+
+    def __init__(self) -> None:
+        self._services: dict[ServiceKey, Service] = {}
+        # In the order in which slices were applied: where two disagree about an endpoint, the later one is right.
+        self._slices: defaultdict[ServiceKey, dict[str, EndpointSlice]] = defaultdict(dict)
+        self._nodes: dict[str, Node] = {}
+        self._on_node: defaultdict[str, set[ServiceKey]] = defaultdict(set)
+        self._owner: dict[ObjectKey, ServiceKey] = {}
+        self._policies: dict[ServiceKey, Policy] = {}
+        self._ports: dict[ServiceKey, dict[ServiceRef, ServicePort]] = {}
+        self.problems: dict[ServiceKey, str] = {}
+        """Services whose policy annotation is wrong; their last good policy stays."""
+
+    def apply(self, upserts: Iterable[Object], deletes: Iterable[ObjectKey]) -> Changes:
+        """Take in objects that are new or changed, and keys of those that are gone; what follows from it."""
+        touched: set[ServiceKey] = set()
+        for key in deletes:
+            touched |= self._delete(key)
+        for item in upserts:
+            touched |= self._upsert(item)
+        changes: dict[ServiceRef, ServicePort | None] = {}
+        for service in touched:
+            changes |= self._rejoin(service)
+        return changes
+
+    def get(self, ref: ServiceRef) -> ServicePort | None:
+        """What is published under a name."""
+        return self._ports.get((ref.namespace or "", ref.name), {}).get(ref)
+
+    def service_ports(self) -> Collection[ServicePort]:
+        """Every service port, each once."""
+        return [port for ports in self._ports.values() for ref, port in ports.items() if ref == port.ref]
+
+    def slices(self, service: ServiceKey) -> Collection[EndpointSlice]:
+        """The slices of a service, in the order in which they were applied."""
+        return self._slices.get(service, {}).values()
+
+    def zone_of_node(self, name: str) -> str:
+        """The zone of a Node; empty if it is not known."""
+        node = self._nodes.get(name)
+        return "" if node is None else node.label(ZONE_LABEL)
+
+    def why_missing(self, ref: ServiceRef) -> str:
+        """A sentence that helps whoever asked for a name that means nothing."""
+        key = (ref.namespace or "", ref.name)
+        service = self._services.get(key)
+        if service is None:
+            return self._why_no_service(ref, key)
+        label = f"service {key[0]}/{key[1]}"
+        if service.spec.type == "ExternalName":
+            return f"{label} is an ExternalName for {service.spec.external_name}: it has no endpoints to balance"
+        ports = {port.ref: port for port in self._ports.get(key, {}).values()}
+        listed = ", ".join(sorted(map(_describe, ports.values())))
+        if not ports:
+            return f"{label} has no TCP port"
+        if ref.port is None:
+            return f"{label} has several ports, say which: {listed}"
+        return f"{label} has no port {ref.port}; it has {listed}"
+
+    def _why_no_service(self, ref: ServiceRef, key: ServiceKey) -> str:
+        if self._slices.get(key):
+            return f"there are EndpointSlices for {key[0]}/{key[1]}, but no Service of that name"
+        namespaces = {namespace for namespace, _ in self._services}
+        if key[0] not in namespaces:
+            known = ", ".join(sorted(namespaces)[:10]) or "none at all"
+            return f"there is no service in namespace {key[0]}; services are known in: {known}"
+        elsewhere = sorted(namespace for namespace, name in self._services if name == ref.name)
+        hint = f"; there is one in namespace {', '.join(elsewhere[:5])}" if elsewhere else ""
+        return f"there is no service {ref.name} in namespace {key[0]}{hint}"
+
+    def _delete(self, key: ObjectKey) -> set[ServiceKey]:
+        kind, namespace, name = key
+        if kind == "Node":
+            self._nodes.pop(name, None)
+            return set(self._on_node.get(name, ()))
+        if kind == "Service":
+            self._services.pop((namespace, name), None)
+            return {(namespace, name)}
+        owner = self._owner.pop(key, None)
+        if owner is None:
+            return set()
+        self._slices[owner].pop(name, None)
+        if not self._slices[owner]:
+            del self._slices[owner]
+        return {owner}
+
+    def _upsert(self, item: Object) -> set[ServiceKey]:
+        if isinstance(item, Node):
+            self._nodes[item.metadata.name] = item
+            return set(self._on_node.get(item.metadata.name, ()))
+        if isinstance(item, Service):
+            key = (item.metadata.namespace, item.metadata.name)
+            self._services[key] = item
+            return {key}
+        # Out and in again, to the end of the order; and maybe to another service, if its label changed.
+        touched = self._delete(item.key)
+        self._owner[item.key] = item.service
+        self._slices[item.service][item.metadata.name] = item
+        for endpoint in item.endpoints or ():
+            if endpoint.node_name:
+                self._on_node[endpoint.node_name].add(item.service)
+        return touched | {item.service}
+
+    def _rejoin(self, key: ServiceKey) -> Changes:
+        before = self._ports.get(key, {})
+        after: dict[ServiceRef, ServicePort] = {}
+        service = self._services.get(key)
+        if service is None:
+            self._policies.pop(key, None)
+            self.problems.pop(key, None)
+        elif service.spec.type != "ExternalName":
+            joined = join(service, self._slices.get(key, {}).values(), self._policy(key, service), self._locate)
+            # The first of two ports that share a number (one TCP each) or a name keeps it.
+            for port in reversed(joined):
+                after |= dict.fromkeys(port.names, port)
+        self._ports[key] = after
+        if not after:
+            del self._ports[key]
+        gone = dict.fromkeys(before.keys() - after.keys())
+        return gone | {ref: port for ref, port in after.items() if before.get(ref) != port}
+
+    def _policy(self, key: ServiceKey, service: Service) -> Policy:
+        text = (service.metadata.annotations or {}).get(POLICY_ANNOTATION)
+        try:
+            policy = Policy() if text is None else Policy.from_mapping(yaml.safe_load(text))
+        except (yaml.YAMLError, PolicyError) as error:
+            self.problems[key] = f"service {key[0]}/{key[1]}: annotation {POLICY_ANNOTATION}: {error}"
+            return self._policies.get(key, Policy())
+        self.problems.pop(key, None)
+        self._policies[key] = policy
+        return policy
+
+    def _locate(self, endpoint: SliceEndpoint) -> Locality:
+        node = self._nodes.get(endpoint.node_name or "")
+        if node is None:
+            return Locality(zone=endpoint.zone or "")
+        return Locality(node.label(REGION_LABEL), endpoint.zone or node.label(ZONE_LABEL))
+
+
+def _describe(port: ServicePort) -> str:
+    by_name = [ref.port for ref in port.names if ref.port and not ref.port.isdigit()]
+    return f"{port.ref.port} ({by_name[0]})" if by_name else str(port.ref.port)

@@ -1,0 +1,164 @@
+"""One Service and its EndpointSlices joined into assignments, one per port (Kubernetes EndpointSlice API, discovery/v1)."""
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from ipaddress import ip_address
+
+from ..model import Assignment, Endpoint, Health, Locality, LocalityEndpoints, Policy, ServiceRef
+from ..xds.version import assignment_version
+from .kubernetes import Conditions, EndpointSlice, Service, ServicePortSpec, SliceEndpoint, SlicePort
+
+_HTTP2_PROTOCOLS = frozenset({"kubernetes.io/h2c", "h2c", "grpc", "http2"})
+_FAMILY = {"IPv4": 4, "IPv6": 6}
+
+Locate = Callable[[SliceEndpoint], Locality]
+"""Where an endpoint runs, as far as its slice and its Node say."""
+
+
+@dataclass(frozen=True, slots=True)
+class ServicePort:
+    """One port of one service, ready to be published."""
+
+    ref: ServiceRef
+    """With namespace and port number: the name a wildcard subscription gets it by."""
+    names: tuple[ServiceRef, ...]
+    """Every form it is known by: by port number, by port name, and without port if it is the only one."""
+    assignment: Assignment
+    policy: Policy
+    http2: bool
+    """Whether the endpoints speak HTTP/2, as far as the port says."""
+
+
+def join(service: Service, slices: Iterable[EndpointSlice], policy: Policy, locate: Locate) -> Sequence[ServicePort]:
+    """The ports of `service` with their endpoints. `slices` come in the order in which they were applied."""
+    slices = [part for part in slices if part.address_type in _FAMILY]
+    ports = _ports(service, slices)
+    return [_join_port(service, port, len(ports) == 1, slices, policy, locate) for port in ports]
+
+
+def _ports(service: Service, slices: Iterable[EndpointSlice]) -> Sequence[ServicePortSpec]:
+    declared = [port for port in service.spec.ports or () if port.protocol == "TCP"]
+    if declared or service.spec.cluster_ip != "None":
+        return declared
+    # A headless Service may leave its ports out; its slices know them.
+    found = {
+        (port.port, port.name or ""): ServicePortSpec(port.port, port.name, app_protocol=port.app_protocol)
+        for part in slices
+        for port in part.ports or ()
+        if port.port is not None and (port.protocol or "TCP") == "TCP"
+    }
+    return [found[key] for key in sorted(found)]
+
+
+def _join_port(
+    service: Service,
+    port: ServicePortSpec,
+    alone: bool,
+    slices: Iterable[EndpointSlice],
+    policy: Policy,
+    locate: Locate,
+) -> ServicePort:
+    name, namespace = service.metadata.name, service.metadata.namespace
+    ref = ServiceRef(name, namespace, str(port.port))
+    names = [ref]
+    if port.name:
+        names.append(ServiceRef(name, namespace, port.name))
+    if alone:
+        names.append(ServiceRef(name, namespace))
+    found = _deduplicated(_endpoints(slices, port.name or "", locate))
+    merged = _merge_families(found, _main_family(service))
+    assignment = Assignment(str(ref), _by_locality(merged))
+    return ServicePort(
+        ref=ref,
+        names=tuple(names),
+        assignment=replace(assignment, version=assignment_version(assignment)),
+        policy=policy,
+        http2=_speaks_http2(port),
+    )
+
+
+def _speaks_http2(port: ServicePortSpec) -> bool:
+    # An undeclared protocol is guessed from the port's name, as Istio and Envoy Gateway do.
+    return (port.app_protocol or (port.name or "").partition("-")[0]) in _HTTP2_PROTOCOLS
+
+
+_Placed = tuple[Endpoint, Locality]
+
+
+def _endpoints(slices: Iterable[EndpointSlice], port_name: str, locate: Locate) -> Iterator[_Placed]:
+    for part in slices:
+        number = _port_number(part.ports or (), port_name)
+        if number is None:
+            continue
+        for endpoint in part.endpoints or ():
+            if (health := _health(endpoint.conditions or Conditions())) is None:
+                continue
+            target = endpoint.target_ref
+            uid, hostname = (target.uid, target.name) if target is not None else ("", "")
+            placed = Endpoint(endpoint.addresses[0], number, health, uid=uid, hostname=hostname)
+            yield placed, locate(endpoint)
+
+
+def _port_number(ports: Iterable[SlicePort], name: str) -> int | None:
+    """Ports are matched by name: a named target port may have another number in each slice."""
+    return next((p.port for p in ports if (p.name or "") == name and (p.protocol or "TCP") == "TCP"), None)
+
+
+def _health(conditions: Conditions) -> Health | None:
+    """None: absent. A Pod that was never ready does not exist, rather than being unhealthy (docs/adr/0010)."""
+    if conditions.ready is not False:
+        return Health.HEALTHY
+    if conditions.terminating and conditions.serving is not False:
+        return Health.DRAINING
+    return None
+
+
+def _deduplicated(endpoints: Iterable[_Placed]) -> Sequence[_Placed]:
+    """An endpoint moves between slices and is in both for a while: what was applied last is what is true.
+
+    First by Pod and address family, then by address, for a Pod's address may already belong to the next Pod.
+    """
+    by_pod = {}
+    for endpoint, locality in endpoints:
+        owner = (endpoint.uid, ip_address(endpoint.address).version) if endpoint.uid else endpoint.address
+        by_pod[owner, endpoint.port] = endpoint, locality
+    by_address = {(endpoint.address, endpoint.port): (endpoint, locality) for endpoint, locality in by_pod.values()}
+    return list(by_address.values())
+
+
+def _main_family(service: Service) -> int:
+    families = service.spec.ip_families
+    if families:
+        return _FAMILY.get(families[0], 4)
+    first = (service.spec.cluster_ips or [service.spec.cluster_ip or ""])[0]
+    return 6 if ":" in first else 4
+
+
+def _merge_families(endpoints: Sequence[_Placed], main: int) -> Sequence[_Placed]:
+    """One endpoint per Pod: the Service's first IP family is its address, the other an additional one (gRFC A61)."""
+    pods = defaultdict(list)
+    for endpoint, locality in endpoints:
+        pods[endpoint.uid or endpoint.address, endpoint.port].append((endpoint, locality))
+    merged = []
+    for same in pods.values():
+        same.sort(key=lambda item: ip_address(item[0].address).version != main)
+        (first, locality), others = same[0], same[1:]
+        more = tuple(other.address for other, _ in others)
+        merged.append((replace(first, additional_addresses=more), locality))
+    return merged
+
+
+def _by_locality(endpoints: Iterable[_Placed]) -> tuple[LocalityEndpoints, ...]:
+    """Localities and endpoints in canonical order, so that equal state gives equal bytes whatever came first."""
+    groups = defaultdict(list)
+    for endpoint, locality in endpoints:
+        groups[locality].append(endpoint)
+    return tuple(
+        LocalityEndpoints(
+            locality,
+            tuple(sorted(groups[locality], key=lambda e: (e.address, e.port))),
+            weight=max(1, sum(e.health is Health.HEALTHY for e in groups[locality])),
+        )
+        for locality in sorted(groups)
+    )

@@ -1,0 +1,127 @@
+"""The Kubernetes objects the control plane reads, reduced to the fields it uses. Unknown fields are ignored.
+
+Field names and meanings: kubernetes/api `core/v1` and `discovery/v1`.
+"""
+
+from typing import Annotated
+
+from msgspec import Meta, Struct, field
+
+SERVICE_NAME_LABEL = "kubernetes.io/service-name"
+ZONE_LABEL = "topology.kubernetes.io/zone"
+REGION_LABEL = "topology.kubernetes.io/region"
+POLICY_ANNOTATION = "trimtab.dev/policy"
+
+Port = Annotated[int, Meta(ge=1, le=65535)]
+Name = Annotated[str, Meta(min_length=1)]
+ObjectKey = tuple[str, str, str]
+"""Kind, namespace, name."""
+
+
+class Metadata(Struct, frozen=True, rename="camel"):
+    """What every object carries."""
+
+    name: Name
+    namespace: str = "default"
+    labels: dict[str, str] | None = None
+    annotations: dict[str, str] | None = None
+
+
+class ServicePortSpec(Struct, frozen=True, rename="camel"):
+    """One port of a Service."""
+
+    port: Port
+    name: str | None = None
+    protocol: str = "TCP"
+    app_protocol: str | None = None
+
+
+class ServiceSpec(Struct, frozen=True, rename="camel"):
+    """What a Service asks for."""
+
+    type: str = "ClusterIP"
+    ports: list[ServicePortSpec] | None = None
+    cluster_ip: str | None = field(default=None, name="clusterIP")
+    cluster_ips: list[str] | None = field(default=None, name="clusterIPs")
+    ip_families: list[str] | None = None
+    external_name: str | None = None
+
+
+class Service(Struct, frozen=True, rename="camel", tag_field="kind"):
+    """A Service of core/v1."""
+
+    metadata: Metadata
+    spec: ServiceSpec = ServiceSpec()
+
+    @property
+    def key(self) -> ObjectKey:
+        return ("Service", self.metadata.namespace, self.metadata.name)
+
+
+class Conditions(Struct, frozen=True, rename="camel"):
+    """State of an endpoint; what is not said counts as Kubernetes defines it."""
+
+    ready: bool | None = None
+    serving: bool | None = None
+    terminating: bool | None = None
+
+
+class TargetRef(Struct, frozen=True, rename="camel"):
+    """The object behind an endpoint, usually a Pod."""
+
+    name: str = ""
+    uid: str = ""
+
+
+class SliceEndpoint(Struct, frozen=True, rename="camel"):
+    """One endpoint of a slice. Only the first address has a meaning."""
+
+    addresses: Annotated[list[str], Meta(min_length=1)]
+    conditions: Conditions | None = None
+    node_name: str | None = None
+    zone: str | None = None
+    target_ref: TargetRef | None = None
+
+
+class SlicePort(Struct, frozen=True, rename="camel"):
+    """One port of a slice, matched with the Service's by name."""
+
+    port: Port | None = None
+    name: str | None = None
+    protocol: str | None = None
+    app_protocol: str | None = None
+
+
+class EndpointSlice(Struct, frozen=True, rename="camel", tag_field="kind"):
+    """An EndpointSlice of discovery.k8s.io/v1."""
+
+    metadata: Metadata
+    address_type: str
+    endpoints: list[SliceEndpoint] | None = None
+    ports: list[SlicePort] | None = None
+
+    @property
+    def key(self) -> ObjectKey:
+        return ("EndpointSlice", self.metadata.namespace, self.metadata.name)
+
+    @property
+    def service(self) -> tuple[str, str]:
+        """Namespace and name of the Service the slice belongs to; the name is empty if none is given."""
+        return self.metadata.namespace, (self.metadata.labels or {}).get(SERVICE_NAME_LABEL, "")
+
+
+class Node(Struct, frozen=True, rename="camel", tag_field="kind"):
+    """A Node of core/v1; it has no namespace."""
+
+    metadata: Metadata
+
+    @property
+    def key(self) -> ObjectKey:
+        return ("Node", "", self.metadata.name)
+
+    def label(self, name: str) -> str:
+        """A label's value; empty if it has none."""
+        return (self.metadata.labels or {}).get(name, "")
+
+
+Object = Service | EndpointSlice | Node

@@ -1,0 +1,140 @@
+"""A folder of Kubernetes manifests, watched."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from hashlib import blake2b
+from pathlib import Path
+
+import structlog
+import watchfiles
+
+from ..errors import ManifestError
+from .manifest_set import Changes, ManifestSet
+from .manifests import Parsed, Problem, parse
+
+log = structlog.get_logger(__name__)
+
+_SUFFIXES = frozenset({".yaml", ".yml", ".json"})
+_DEBOUNCE_MS = 30
+"""Within which changes of several files become one; short, for a new pod waits for it."""
+_STEP_MS = 10
+_RESCAN_S = 5
+"""How often to look without having been told: notifications get lost, on network file systems above all."""
+
+_Stamp = tuple[int, int, int]
+"""Modification time, size and inode: what differs when a file was written."""
+
+
+class ManifestSource:
+    """Reads the files of one folder, not of folders below it, and follows their changes."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._set = ManifestSet()
+        self._stamps: dict[str, _Stamp] = {}
+        self._digests: dict[str, bytes] = {}
+        self._folder_gone = False
+
+    @property
+    def problems(self) -> tuple[Problem, ...]:
+        """What cannot be used as it is; the last good state stands in for it."""
+        return self._set.problems
+
+    async def watch(self) -> AsyncIterator[Changes]:
+        """The complete folder first, then every change. Raises ManifestError if the folder is not there at the start."""
+        if not self._folder.is_dir():
+            raise ManifestError(f"there is no folder {self._folder}; create it, or name one that exists")
+        yield await self._read()
+        while True:
+            async for _ in self._awakenings():
+                changes = await self._read()
+                if changes != Changes():
+                    yield changes
+            # The watch ends when the folder itself is replaced, and fails while it is gone.
+            await asyncio.sleep(_DEBOUNCE_MS / 1000)
+
+    async def _awakenings(self) -> AsyncIterator[object]:
+        """Something may have changed: a notification, or it is time to look again."""
+        if not self._folder.is_dir():
+            await asyncio.sleep(_RESCAN_S / 10)
+            yield None
+            return
+        notifications = watchfiles.awatch(
+            self._folder,
+            watch_filter=None,
+            debounce=_DEBOUNCE_MS,
+            step=_STEP_MS,
+            rust_timeout=_RESCAN_S * 1000,
+            yield_on_timeout=True,
+            recursive=False,
+        )
+        try:
+            async for notification in notifications:
+                yield notification
+                if not self._folder.is_dir():
+                    return
+        except (FileNotFoundError, RuntimeError) as error:
+            log.warning("watching the folder failed, trying again", folder=str(self._folder), why=str(error))
+
+    async def _read(self) -> Changes:
+        # In a thread: a dump of a large cluster takes seconds to parse, and streams must go on meanwhile.
+        news = await asyncio.to_thread(self._news)
+        changes = self._set.update(news) if news else Changes()
+        for problem in changes.appeared:
+            log.warning("manifest problem, the last good state stays", problem=str(problem))
+        for problem in changes.resolved:
+            log.info("manifest problem resolved", problem=str(problem))
+        return changes
+
+    def _news(self) -> dict[str, Parsed | None]:
+        """Files whose content changed since the last look, parsed; None: gone."""
+        present = self._list()
+        if present is None:
+            return {}
+        news: dict[str, Parsed | None] = {file: None for file in self._stamps if file not in present}
+        for file in news:
+            del self._stamps[file]
+            self._digests.pop(file, None)
+        for file, stamp in sorted(present.items()):
+            if self._stamps.get(file) != stamp and (parsed := self._parse(file)) is not None:
+                news[file] = parsed
+            self._stamps[file] = stamp
+        return news
+
+    def _list(self) -> dict[str, _Stamp] | None:
+        """The manifest files there are; None: the folder is gone, which says nothing about its files."""
+        found = {}
+        try:
+            entries = list(self._folder.iterdir())
+        except OSError as error:
+            if not self._folder_gone:
+                log.warning("folder is gone, what it held stays", folder=str(self._folder), why=str(error))
+            self._folder_gone = True
+            return None
+        self._folder_gone = False
+        for path in entries:
+            if path.suffix in _SUFFIXES and not path.name.startswith("."):
+                try:
+                    status = path.stat()
+                except OSError:
+                    # A dangling link, as in the middle of a ConfigMap's swap: gone unless it is back at the next look.
+                    continue
+                found[path.name] = (status.st_mtime_ns, status.st_size, status.st_ino)
+        return found
+
+    def _parse(self, file: str) -> Parsed | None:
+        """What the file says now; None: the same as before."""
+        try:
+            data = (self._folder / file).read_bytes()
+        except OSError as error:
+            reason = error.strerror or str(error)
+            return Parsed(problems=(Problem(file, f"cannot be read: {reason}"),), unreadable=True)
+        digest = blake2b(data, digest_size=16).digest()
+        if self._digests.get(file) == digest:
+            return None
+        self._digests[file] = digest
+        try:
+            return parse(file, data.decode())
+        except UnicodeDecodeError as error:
+            message = f"not UTF-8 at byte {error.start}"
+            return Parsed(problems=(Problem(file, message),), unreadable=True)

@@ -1,0 +1,156 @@
+"""The text of one manifest file → Kubernetes objects, and what is wrong with the rest. No I/O."""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv6Address
+from typing import Any
+
+import msgspec
+import yaml
+
+from .kubernetes import SERVICE_NAME_LABEL, EndpointSlice, Node, Object, Service
+
+# The C loader where libyaml is there: cluster dumps are large.
+_BaseLoader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+_KINDS: dict[str, tuple[type[Object], str]] = {
+    "Service": (Service, "v1"),
+    "EndpointSlice": (EndpointSlice, "discovery.k8s.io/v1"),
+    "Node": (Node, "v1"),
+}
+_ADDRESS_TYPES = {"IPv4": IPv4Address, "IPv6": IPv6Address, "FQDN": str}
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """Why a document, or a whole file, cannot be used."""
+
+    file: str
+    message: str
+    document: str = ""
+    """Which one: its number in the file and, as far as known, the object."""
+    field: str = ""
+
+    def __str__(self) -> str:
+        return ": ".join(part for part in (self.file, self.document, self.field, self.message) if part)
+
+
+@dataclass(frozen=True, slots=True)
+class Parsed:
+    """What one file says."""
+
+    objects: tuple[Object, ...] = ()
+    problems: tuple[Problem, ...] = ()
+    unreadable: bool = False
+    """The text is no YAML, or nothing was written yet: it says nothing about any object."""
+
+
+class _Loader(_BaseLoader):  # type: ignore[misc]
+    """Plain data only: a timestamp stays the text it is, as in JSON."""
+
+
+_Loader.yaml_implicit_resolvers = {
+    first: [(tag, pattern) for tag, pattern in resolvers if tag != "tag:yaml.org,2002:timestamp"]
+    for first, resolvers in _BaseLoader.yaml_implicit_resolvers.items()
+}
+
+
+class _Invalid(Exception):
+    def __init__(self, field: str, message: str) -> None:
+        super().__init__(message)
+        self.field = field
+
+
+def parse(file: str, text: str) -> Parsed:
+    """The objects in the text of `file`: multi-document YAML or JSON, Lists included. Other kinds are ignored."""
+    if not text.strip():
+        return Parsed(problems=(Problem(file, "the file is empty, as if half written"),), unreadable=True)
+    try:
+        documents = list(yaml.load_all(text, Loader=_Loader))
+    except yaml.YAMLError as error:
+        return Parsed(problems=(Problem(file, _explain(error)),), unreadable=True)
+    objects: list[Object] = []
+    problems: list[Problem] = []
+    for name, document in _flatten(documents):
+        try:
+            item = _convert(document)
+        except _Invalid as error:
+            problems.append(Problem(file, str(error), _title(name, document), error.field))
+        else:
+            objects.extend(() if item is None else (item,))
+    return Parsed(tuple(objects), tuple(problems))
+
+
+def _explain(error: yaml.YAMLError) -> str:
+    mark = getattr(error, "problem_mark", None)
+    where = f" at line {mark.line + 1}, column {mark.column + 1}" if mark is not None else ""
+    return f"not YAML{where}: {getattr(error, 'problem', None) or error}"
+
+
+def _flatten(documents: list[Any]) -> Iterator[tuple[str, Any]]:
+    """Every object, with a name for messages; Lists are opened."""
+    for number, document in enumerate(documents, 1):
+        if document is None:
+            continue
+        if isinstance(document, dict) and isinstance(document.get("items"), list) and _is_list(document):
+            for index, item in enumerate(document["items"]):
+                yield f"document {number} items[{index}]", item
+        else:
+            yield f"document {number}", document
+
+
+def _is_list(document: dict[str, Any]) -> bool:
+    return str(document.get("kind", "")).endswith("List")
+
+
+def _title(name: str, document: Any) -> str:
+    if not isinstance(document, dict):
+        return name
+    metadata = document.get("metadata")
+    metadata = metadata if isinstance(metadata, dict) else {}
+    path = "/".join(str(metadata[key]) for key in ("namespace", "name") if metadata.get(key))
+    return f"{name} ({document.get('kind')} {path})" if path else f"{name} ({document.get('kind')})"
+
+
+def _convert(document: Any) -> Object | None:
+    if not isinstance(document, dict):
+        raise _Invalid("", f"expected a Kubernetes object, got {type(document).__name__}")
+    kind = document.get("kind")
+    if not isinstance(kind, str) or not kind:
+        raise _Invalid("kind", "is missing")
+    if kind not in _KINDS:
+        return None
+    schema, api_version = _KINDS[kind]
+    if document.get("apiVersion") != api_version:
+        raise _Invalid("apiVersion", f"expected {api_version}, got {document.get('apiVersion')!r}")
+    try:
+        item = msgspec.convert(document, schema)
+    except msgspec.ValidationError as error:
+        raise _located(error) from error
+    if isinstance(item, EndpointSlice):
+        _check_slice(item)
+    return item
+
+
+def _located(error: msgspec.ValidationError) -> _Invalid:
+    """msgspec says "… - at `$.ports[0].port`"; people look for `ports[0].port`."""
+    message, _, path = str(error).partition(" - at `$")
+    missing = re.search(r"missing required field `(\w+)`", message)
+    field = path.rstrip("`").removeprefix(".")
+    if missing:
+        return _Invalid(".".join(part for part in (field, missing[1]) if part), "is missing")
+    return _Invalid(field, message.replace("`", "").replace("Expected", "expected"))
+
+
+def _check_slice(part: EndpointSlice) -> None:
+    if not part.service[1]:
+        raise _Invalid(f"metadata.labels[{SERVICE_NAME_LABEL}]", "is missing: it says whose endpoints these are")
+    if (address_class := _ADDRESS_TYPES.get(part.address_type)) is None:
+        raise _Invalid("addressType", f"expected IPv4, IPv6 or FQDN, got {part.address_type!r}")
+    for index, endpoint in enumerate(part.endpoints or ()):
+        try:
+            address_class(endpoint.addresses[0])
+        except ValueError:
+            path = f"endpoints[{index}].addresses[0]"
+            raise _Invalid(path, f"{endpoint.addresses[0]!r} is not an {part.address_type} address") from None
