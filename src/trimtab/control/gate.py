@@ -123,7 +123,8 @@ def _weighted(groups: list[LocalityEndpoints], repairs: list[str]) -> list[Local
     weighted = []
     for group in groups:
         # Half of the range leaves room for rounding up to 1.
-        scale = min(1.0, _UINT32_MAX / 2 / totals[group.priority])
+        total = totals[group.priority]
+        scale = _UINT32_MAX / 2 / total if total > _UINT32_MAX else 1
         weight = max(1, int(group.weight * scale))
         if weight != group.weight:
             repairs.append(f"locality {group.locality}: weight {group.weight} became {weight}")

@@ -50,14 +50,15 @@ class ManifestSource:
                 changes = await self._read()
                 if changes != Changes():
                     yield changes
-            # The watch ends when the folder itself is replaced, and fails while it is gone.
+            # The folder was replaced, or is gone: watch what has its name now.
             await asyncio.sleep(_DEBOUNCE_MS / 1000)
 
-    async def _awakenings(self) -> AsyncIterator[object]:
+    async def _awakenings(self) -> AsyncIterator[None]:
         """Something may have changed: a notification, or it is time to look again."""
-        if not self._folder.is_dir():
+        watched = self._inode()
+        yield None
+        if watched is None:
             await asyncio.sleep(_RESCAN_S / 10)
-            yield None
             return
         notifications = watchfiles.awatch(
             self._folder,
@@ -69,12 +70,19 @@ class ManifestSource:
             recursive=False,
         )
         try:
-            async for notification in notifications:
-                yield notification
-                if not self._folder.is_dir():
+            async for _ in notifications:
+                yield None
+                if self._inode() != watched:
                     return
         except (FileNotFoundError, RuntimeError) as error:
             log.warning("watching the folder failed, trying again", folder=str(self._folder), why=str(error))
+
+    def _inode(self) -> int | None:
+        """Which folder it is: another one may have taken its name. None: there is none."""
+        try:
+            return self._folder.stat().st_ino
+        except OSError:
+            return None
 
     async def _read(self) -> Changes:
         # In a thread: a dump of a large cluster takes seconds to parse, and streams must go on meanwhile.

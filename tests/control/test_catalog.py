@@ -1,0 +1,348 @@
+"""How Services, EndpointSlices and Nodes become assignments: the rules of the EndpointSlice API, one test each."""
+
+from collections.abc import Sequence
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.control.objects import endpoint, endpoint_slice, node, service
+from trimtab.control.catalog import Catalog, ServicePort
+from trimtab.control.kubernetes import EndpointSlice, Object, ObjectKey, ServicePortSpec, SliceEndpoint, SlicePort
+from trimtab.model import Endpoint, Health, Locality, Policy, ServiceRef
+
+PAYMENTS = ServiceRef("payments", "prod", "8080")
+
+
+def catalog(*objects: Object) -> Catalog:
+    filled = Catalog()
+    filled.apply(objects, ())
+    return filled
+
+
+def port(filled: Catalog, ref: ServiceRef = PAYMENTS) -> ServicePort:
+    found = filled.get(ref)
+    assert found is not None
+    return found
+
+
+def endpoints(filled: Catalog, ref: ServiceRef = PAYMENTS) -> list[Endpoint]:
+    return [endpoint for _, endpoint in port(filled, ref).assignment.endpoints()]
+
+
+def health_of(slice_endpoint: SliceEndpoint) -> Health | None:
+    found = endpoints(catalog(service(), endpoint_slice(slice_endpoint)))
+    return found[0].health if found else None
+
+
+@pytest.mark.parametrize(
+    ("ready", "serving", "terminating", "expected"),
+    [
+        (None, None, None, Health.HEALTHY),
+        (True, None, None, Health.HEALTHY),
+        (True, True, False, Health.HEALTHY),
+        (False, None, None, None),
+        (False, False, False, None),
+        (False, True, False, None),
+        (False, True, True, Health.DRAINING),
+        (False, None, True, Health.DRAINING),
+        (False, False, True, None),
+        # What publishNotReadyAddresses makes of a terminating Pod.
+        (True, False, True, Health.HEALTHY),
+    ],
+)
+def test_conditions_that_are_not_said_count_as_kubernetes_defines_them(
+    ready: bool | None, serving: bool | None, terminating: bool | None, expected: Health | None
+) -> None:
+    found = health_of(endpoint("10.0.0.1", ready=ready, serving=serving, terminating=terminating))
+    assert found is expected
+
+
+def test_an_endpoint_takes_the_port_of_its_slice_not_of_the_service() -> None:
+    filled = catalog(service(), endpoint_slice(endpoint("10.0.0.1")))
+    assert endpoints(filled) == [Endpoint("10.0.0.1", 9090)]
+
+
+def test_a_service_is_known_by_port_number_by_port_name_and_alone_if_it_has_one_port() -> None:
+    filled = catalog(service())
+    names = (PAYMENTS, ServiceRef("payments", "prod", "grpc"), ServiceRef("payments", "prod"))
+    assert port(filled).names == names
+    assert all(filled.get(name) is port(filled) for name in names)
+
+
+def test_a_service_with_several_ports_is_known_only_with_its_port() -> None:
+    filled = catalog(service(ServicePortSpec(8080, "grpc"), ServicePortSpec(9000, "metrics")))
+    assert filled.get(ServiceRef("payments", "prod")) is None
+    assert filled.get(ServiceRef("payments", "prod", "metrics")) is not None
+    assert len(filled.service_ports()) == 2
+
+
+def test_ports_are_matched_by_name() -> None:
+    filled = catalog(
+        service(ServicePortSpec(8080, "grpc"), ServicePortSpec(9000, "metrics")),
+        endpoint_slice(endpoint("10.0.0.1"), ports=[SlicePort(1111, "metrics"), SlicePort(2222, "grpc")]),
+    )
+    assert endpoints(filled) == [Endpoint("10.0.0.1", 2222)]
+    assert endpoints(filled, ServiceRef("payments", "prod", "9000")) == [Endpoint("10.0.0.1", 1111)]
+
+
+def test_a_single_unnamed_port_matches_the_unnamed_port_of_the_slice() -> None:
+    for name in (None, ""):
+        filled = catalog(
+            service(ServicePortSpec(8080)), endpoint_slice(endpoint("10.0.0.1"), ports=[SlicePort(9090, name)])
+        )
+        assert endpoints(filled) == [Endpoint("10.0.0.1", 9090)]
+
+
+def test_a_named_target_port_may_have_another_number_in_each_slice() -> None:
+    filled = catalog(
+        service(),
+        endpoint_slice(endpoint("10.0.0.1"), name="old", ports=[SlicePort(9090, "grpc")]),
+        endpoint_slice(endpoint("10.0.0.2"), name="new", ports=[SlicePort(9191, "grpc")]),
+    )
+    assert endpoints(filled) == [Endpoint("10.0.0.1", 9090), Endpoint("10.0.0.2", 9191)]
+
+
+def test_a_slice_port_without_number_is_passed_over() -> None:
+    assert endpoints(catalog(service(), endpoint_slice(endpoint("10.0.0.1"), ports=[SlicePort(None, "grpc")]))) == []
+
+
+def test_udp_ports_are_not_balanced() -> None:
+    filled = catalog(service(ServicePortSpec(53, "dns", protocol="UDP")))
+    assert filled.service_ports() == []
+
+
+def test_an_endpoint_in_two_slices_is_there_once_as_the_later_one_says() -> None:
+    filled = catalog(
+        service(),
+        endpoint_slice(endpoint("10.0.0.1", pod="a", ready=True), name="payments-2"),
+        endpoint_slice(endpoint("10.0.0.1", pod="a", ready=False, terminating=True), name="payments-1"),
+    )
+    assert [e.health for e in endpoints(filled)] == [Health.DRAINING]
+    filled.apply([endpoint_slice(endpoint("10.0.0.1", pod="a", ready=True), name="payments-2")], ())
+    assert [e.health for e in endpoints(filled)] == [Health.HEALTHY]
+
+
+def test_an_address_that_passed_to_another_pod_is_there_once() -> None:
+    filled = catalog(
+        service(),
+        endpoint_slice(endpoint("10.0.0.1", pod="old"), name="payments-1"),
+        endpoint_slice(endpoint("10.0.0.1", pod="new"), name="payments-2"),
+    )
+    assert [e.hostname for e in endpoints(filled)] == ["new"]
+
+
+def test_the_pod_behind_an_endpoint_is_kept() -> None:
+    (found,) = endpoints(catalog(service(), endpoint_slice(endpoint("10.0.0.1", pod="a"))))
+    assert (found.hostname, found.uid) == ("a", "uid-a")
+
+
+def test_the_zone_comes_from_the_slice_and_the_region_from_the_node() -> None:
+    filled = catalog(
+        service(),
+        endpoint_slice(endpoint("10.0.0.1", node="n1", zone="eu-a"), endpoint("10.0.0.2", node="n2")),
+        node("n1", region="eu", zone="not-asked"),
+        node("n2", region="eu", zone="eu-b"),
+    )
+    assert [g.locality for g in port(filled).assignment.localities] == [Locality("eu", "eu-a"), Locality("eu", "eu-b")]
+
+
+def test_without_nodes_there_is_no_region() -> None:
+    filled = catalog(service(), endpoint_slice(endpoint("10.0.0.1", node="n1", zone="eu-a")))
+    assert [g.locality for g in port(filled).assignment.localities] == [Locality("", "eu-a")]
+
+
+def test_a_locality_weighs_its_healthy_endpoints_and_at_least_one() -> None:
+    filled = catalog(
+        service(),
+        endpoint_slice(
+            endpoint("10.0.0.1", zone="a"),
+            endpoint("10.0.0.2", zone="a"),
+            endpoint("10.0.0.3", zone="b", ready=False, terminating=True),
+        ),
+    )
+    assert [(g.locality.zone, g.weight) for g in port(filled).assignment.localities] == [("a", 2), ("b", 1)]
+
+
+def test_a_selectorless_service_is_served_from_slices_made_by_hand() -> None:
+    assert endpoints(catalog(service(), endpoint_slice(endpoint("192.0.2.7")))) == [Endpoint("192.0.2.7", 9090)]
+
+
+def test_a_headless_service_may_leave_its_ports_to_its_slices() -> None:
+    headless = service(cluster_ip="None")
+    headless = type(headless)(headless.metadata, type(headless.spec)(cluster_ip="None"))
+    filled = catalog(headless, endpoint_slice(endpoint("10.0.0.1")))
+    assert endpoints(filled, ServiceRef("payments", "prod", "9090")) == [Endpoint("10.0.0.1", 9090)]
+    assert endpoints(filled, ServiceRef("payments", "prod", "grpc")) == [Endpoint("10.0.0.1", 9090)]
+
+
+@pytest.mark.parametrize(
+    ("families", "address", "additional"),
+    [
+        (None, "10.0.0.1", "fd00::1"),
+        (["IPv4", "IPv6"], "10.0.0.1", "fd00::1"),
+        (["IPv6", "IPv4"], "fd00::1", "10.0.0.1"),
+    ],
+)
+def test_the_two_families_of_a_pod_are_one_endpoint(families: list[str] | None, address: str, additional: str) -> None:
+    filled = catalog(
+        service(ip_families=families),
+        endpoint_slice(endpoint("10.0.0.1", pod="a"), name="v4"),
+        endpoint_slice(endpoint("fd00::1", pod="a"), name="v6", address_type="IPv6"),
+    )
+    assert endpoints(filled) == [Endpoint(address, 9090, additional_addresses=(additional,), hostname="a", uid="uid-a")]
+
+
+def test_fqdn_slices_are_passed_over() -> None:
+    filled = catalog(service(), endpoint_slice(endpoint("db.example"), address_type="FQDN"))
+    assert endpoints(filled) == []
+
+
+def test_a_slice_may_pass_to_another_service() -> None:
+    filled = catalog(service(), service(name="orders"), endpoint_slice(endpoint("10.0.0.1")))
+    filled.apply([endpoint_slice(endpoint("10.0.0.1"), of="orders")], ())
+    assert endpoints(filled) == []
+    assert endpoints(filled, ServiceRef("orders", "prod", "8080")) == [Endpoint("10.0.0.1", 9090)]
+
+
+@pytest.mark.parametrize(
+    ("spec", "http2"),
+    [
+        (ServicePortSpec(80, "grpc"), True),
+        (ServicePortSpec(80, "grpc-web-internal"), True),
+        (ServicePortSpec(80, "web", app_protocol="kubernetes.io/h2c"), True),
+        (ServicePortSpec(80, "grpc", app_protocol="http"), False),
+        (ServicePortSpec(80, "http"), False),
+        (ServicePortSpec(80), False),
+    ],
+)
+def test_whether_endpoints_speak_http2_is_read_from_the_port(spec: ServicePortSpec, http2: bool) -> None:
+    assert port(catalog(service(spec)), ServiceRef("payments", "prod", "80")).http2 is http2
+
+
+def test_the_policy_is_read_from_its_annotation() -> None:
+    filled = catalog(service(policy="strategy: round_robin\nmax_connections: 7"))
+    assert port(filled).policy == Policy("round_robin", max_connections=7)
+
+
+@pytest.mark.parametrize("mistake", ["strategy: [", "max_conections: 7", "just text"])
+def test_a_mistake_in_the_policy_keeps_the_last_good_one(mistake: str) -> None:
+    filled = catalog(service(policy="max_connections: 7"))
+    filled.apply([service(policy=mistake)], ())
+    assert port(filled).policy == Policy(max_connections=7)
+    assert "service prod/payments: annotation trimtab.dev/policy: " in filled.problems["prod", "payments"]
+    filled.apply([service(policy="max_connections: 8")], ())
+    assert filled.problems == {}
+    assert port(filled).policy == Policy(max_connections=8)
+
+
+@pytest.mark.parametrize(
+    ("ref", "says"),
+    [
+        (
+            ServiceRef("payments", "staging"),
+            "there is no service in namespace staging; services are known in: other, prod",
+        ),
+        (ServiceRef("paymets", "prod"), "there is no service paymets in namespace prod"),
+        (ServiceRef("orders", "prod"), "there is no service orders in namespace prod; there is one in namespace other"),
+        (
+            ServiceRef("payments", "prod", "9999"),
+            "service prod/payments has no port 9999; it has 8080 (grpc), 9000 (metrics)",
+        ),
+        (
+            ServiceRef("payments", "prod"),
+            "service prod/payments has several ports, say which: 8080 (grpc), 9000 (metrics)",
+        ),
+        (ServiceRef("ghost", "prod"), "there are EndpointSlices for prod/ghost, but no Service of that name"),
+        (ServiceRef("db", "prod"), "service prod/db is an ExternalName for db.example: it has no endpoints to balance"),
+    ],
+)
+def test_a_name_that_means_nothing_is_explained(ref: ServiceRef, says: str) -> None:
+    orders = service(name="orders")
+    filled = catalog(
+        service(ServicePortSpec(8080, "grpc"), ServicePortSpec(9000, "metrics")),
+        service(name="db", type="ExternalName", external_name="db.example"),
+        endpoint_slice(name="ghost-1", of="ghost"),
+        type(orders)(type(orders.metadata)("orders", "other"), orders.spec),
+    )
+    assert filled.get(ref) is None
+    assert filled.why_missing(ref) == says
+
+
+def test_only_what_really_changed_is_reported() -> None:
+    filled = catalog(service(), service(name="orders"), endpoint_slice(endpoint("10.0.0.1")), node("n1"))
+    assert filled.apply([endpoint_slice(endpoint("10.0.0.1"))], ()) == {}
+    changes = filled.apply([endpoint_slice(endpoint("10.0.0.2"))], ())
+    assert set(changes) == set(port(filled).names)
+
+
+def test_a_service_that_is_gone_means_nothing_under_any_name() -> None:
+    filled = catalog(service(), endpoint_slice(endpoint("10.0.0.1")))
+    names = port(filled).names
+    assert filled.apply((), [("Service", "prod", "payments")]) == dict.fromkeys(names)
+
+
+def test_a_service_whose_slices_are_gone_has_no_endpoints() -> None:
+    filled = catalog(service(), endpoint_slice(endpoint("10.0.0.1")))
+    filled.apply((), [("EndpointSlice", "prod", "payments-1")])
+    assert endpoints(filled) == []
+
+
+def test_a_node_that_changes_touches_the_services_with_endpoints_on_it() -> None:
+    filled = catalog(
+        service(), service(name="orders"), endpoint_slice(endpoint("10.0.0.1", node="n1")), node("n1", "eu", "a")
+    )
+    changes = filled.apply([node("n1", "eu", "b")], ())
+    assert {ref.name for ref in changes} == {"payments"}
+
+
+names = st.sampled_from(["payments", "orders", "users"])
+slice_names = st.sampled_from(["s1", "s2", "s3"])
+
+
+@st.composite
+def objects(draw: st.DrawFn) -> Object:
+    kind = draw(st.sampled_from(["service", "slice", "node"]))
+    if kind == "service":
+        spec = draw(st.sampled_from([ServicePortSpec(8080, "grpc"), ServicePortSpec(9000), ServicePortSpec(80, "web")]))
+        more = draw(st.sampled_from([(), (ServicePortSpec(7777, "metrics"),)]))
+        return service(spec, *more, name=draw(names))
+    if kind == "node":
+        return node(draw(st.sampled_from(["n1", "n2"])), "eu", draw(st.sampled_from("ab")))
+    name = draw(slice_names)
+    # Each slice has addresses of its own: which of two slices is right depends on history, the rest must not.
+    hosts = draw(st.lists(st.integers(1, 4), max_size=3, unique=True))
+    members: Sequence[SliceEndpoint] = [
+        endpoint(f"10.0.{name[1]}.{host}", ready=draw(st.booleans()), node=draw(st.sampled_from([None, "n1", "n2"])))
+        for host in hosts
+    ]
+    return endpoint_slice(
+        *members, name=name, of=draw(names), ports=[SlicePort(9090, draw(st.sampled_from(["grpc", ""])))]
+    )
+
+
+@given(st.lists(st.tuples(st.booleans(), objects()), max_size=25))
+def test_step_by_step_gives_what_all_at_once_gives(history: list[tuple[bool, Object]]) -> None:
+    stepwise = Catalog()
+    published: dict[ServiceRef, ServicePort | None] = {}
+    truth: dict[ObjectKey, Object] = {}
+    for exists, item in history:
+        if exists:
+            truth[item.key] = item
+            published.update(stepwise.apply([item], ()))
+        else:
+            truth.pop(item.key, None)
+            published.update(stepwise.apply((), [item.key]))
+    fresh = Catalog()
+    expected = fresh.apply(truth.values(), ())
+    assert {ref: p for ref, p in published.items() if p is not None} == expected
+    assert sorted(map(str, stepwise.service_ports())) == sorted(map(str, fresh.service_ports()))
+
+
+@given(st.permutations([endpoint_slice(endpoint(f"10.0.0.{i}", zone="ab"[i % 2]), name=f"s{i}") for i in range(1, 5)]))
+def test_equal_state_is_equal_whatever_came_first(slices: list[EndpointSlice]) -> None:
+    reference = catalog(
+        service(), *(endpoint_slice(endpoint(f"10.0.0.{i}", zone="ab"[i % 2]), name=f"s{i}") for i in range(1, 5))
+    )
+    assert port(catalog(service(), *slices)).assignment == port(reference).assignment
+    assert port(catalog(service(), *slices)).assignment.version == port(reference).assignment.version

@@ -1,0 +1,178 @@
+"""A real folder and a real watcher."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+
+import pytest
+
+from tests.control.test_manifests import SERVICE, SLICE
+from trimtab.control.kubernetes import EndpointSlice, Object, ObjectKey
+from trimtab.control.manifest_source import ManifestSource
+from trimtab.errors import ManifestError
+
+PATIENCE_S = 10.0
+SERVICE_KEY: ObjectKey = ("Service", "prod", "payments")
+SLICE_KEY: ObjectKey = ("EndpointSlice", "prod", "payments-1")
+
+
+class Follower:
+    """Takes in what a source says, as the catalog would."""
+
+    def __init__(self, folder: Path) -> None:
+        self.source = ManifestSource(folder)
+        self.objects: dict[ObjectKey, Object] = {}
+        self._news = asyncio.Event()
+
+    async def follow(self) -> None:
+        async for changes in self.source.watch():
+            self.objects.update({item.key: item for item in changes.upserts})
+            for key in changes.deletes:
+                del self.objects[key]
+            self._news.set()
+
+    async def until(self, condition: Callable[[], bool]) -> None:
+        async with asyncio.timeout(PATIENCE_S):
+            while not condition():
+                await self._news.wait()
+                self._news.clear()
+
+    async def until_synced(self) -> None:
+        async with asyncio.timeout(PATIENCE_S):
+            await self._news.wait()
+
+    def address(self) -> str:
+        part = self.objects[SLICE_KEY]
+        assert isinstance(part, EndpointSlice)
+        assert part.endpoints
+        return part.endpoints[0].addresses[0]
+
+
+@contextlib.asynccontextmanager
+async def following(folder: Path) -> AsyncIterator[Follower]:
+    follower = Follower(folder)
+    task = asyncio.create_task(follower.follow())
+    try:
+        await follower.until_synced()
+        yield follower
+    finally:
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
+
+
+def replace(path: Path, text: str) -> None:
+    """Write beside it and rename over it, as careful programs do."""
+    fresh = path.with_name(f".{path.name}.tmp")
+    fresh.write_text(text)
+    fresh.rename(path)
+
+
+async def test_the_first_load_is_complete(tmp_path: Path) -> None:
+    (tmp_path / "service.yaml").write_text(SERVICE)
+    (tmp_path / "slice.yml").write_text(SLICE)
+    (tmp_path / "notes.txt").write_text("not a manifest")
+    (tmp_path / ".hidden.yaml").write_text("not: one either")
+    async with following(tmp_path) as follower:
+        assert set(follower.objects) == {SERVICE_KEY, SLICE_KEY}
+        assert follower.source.problems == ()
+
+
+async def test_an_empty_folder_is_complete_too(tmp_path: Path) -> None:
+    async with following(tmp_path) as follower:
+        assert follower.objects == {}
+
+
+async def test_a_folder_that_is_not_there_is_a_clear_error(tmp_path: Path) -> None:
+    with pytest.raises(ManifestError, match=r"there is no folder .*nowhere; create it, or name one that exists"):
+        await anext(ManifestSource(tmp_path / "nowhere").watch())
+
+
+async def test_a_file_renamed_over_another_is_seen(tmp_path: Path) -> None:
+    (tmp_path / "a.yaml").write_text(SERVICE + "---" + SLICE)
+    async with following(tmp_path) as follower:
+        replace(tmp_path / "a.yaml", SERVICE + "---" + SLICE.replace("10.0.0.1", "10.0.0.2"))
+        await follower.until(lambda: follower.address() == "10.0.0.2")
+
+
+async def test_a_file_written_in_place_is_seen(tmp_path: Path) -> None:
+    path = tmp_path / "a.yaml"
+    path.write_text(SLICE)
+    async with following(tmp_path) as follower:
+        path.write_text(SLICE.replace("10.0.0.1", "10.0.0.2"))
+        await follower.until(lambda: follower.address() == "10.0.0.2")
+
+
+async def test_a_new_file_is_seen(tmp_path: Path) -> None:
+    async with following(tmp_path) as follower:
+        (tmp_path / "a.yaml").write_text(SERVICE)
+        await follower.until(lambda: SERVICE_KEY in follower.objects)
+
+
+async def test_a_half_written_file_changes_nothing_until_it_is_whole(tmp_path: Path) -> None:
+    path = tmp_path / "a.yaml"
+    path.write_text(SLICE)
+    async with following(tmp_path) as follower:
+        whole = SLICE.replace("10.0.0.1", "10.0.0.2")
+        for length in (0, 40, 150):
+            path.write_text(whole[:length] + ("{" if length else ""))
+            await follower.until(lambda: len(follower.source.problems) == 1)
+            assert follower.address() == "10.0.0.1"
+        path.write_text(whole)
+        await follower.until(lambda: follower.address() == "10.0.0.2")
+        assert follower.source.problems == ()
+
+
+async def test_a_removed_file_is_missed_but_its_objects_stay(tmp_path: Path) -> None:
+    (tmp_path / "a.yaml").write_text(SLICE)
+    async with following(tmp_path) as follower:
+        (tmp_path / "a.yaml").unlink()
+        await follower.until(lambda: len(follower.source.problems) == 1)
+        assert follower.address() == "10.0.0.1"
+
+
+async def test_a_config_map_that_is_swapped_as_a_whole_is_seen(tmp_path: Path) -> None:
+    """As the kubelet does it: files are links into `..data`, which is a link to a folder that is replaced."""
+    for version, address in (("..v1", "10.0.0.1"), ("..v2", "10.0.0.2")):
+        (tmp_path / version).mkdir()
+        (tmp_path / version / "a.yaml").write_text(SLICE.replace("10.0.0.1", address))
+    (tmp_path / "..data").symlink_to("..v1")
+    (tmp_path / "a.yaml").symlink_to("..data/a.yaml")
+    async with following(tmp_path) as follower:
+        (tmp_path / "..data_tmp").symlink_to("..v2")
+        (tmp_path / "..data_tmp").rename(tmp_path / "..data")
+        await follower.until(lambda: follower.address() == "10.0.0.2")
+
+
+async def test_a_folder_that_vanishes_and_comes_back_is_followed_again(tmp_path: Path) -> None:
+    folder = tmp_path / "manifests"
+    folder.mkdir()
+    (folder / "a.yaml").write_text(SLICE)
+    async with following(folder) as follower:
+        folder.rename(tmp_path / "elsewhere")
+        folder.mkdir()
+        (folder / "a.yaml").write_text(SLICE.replace("10.0.0.1", "10.0.0.2"))
+        await follower.until(lambda: follower.address() == "10.0.0.2")
+        replace(folder / "a.yaml", SLICE.replace("10.0.0.1", "10.0.0.3"))
+        await follower.until(lambda: follower.address() == "10.0.0.3")
+
+
+async def test_a_folder_that_is_gone_for_a_while_keeps_what_it_held(tmp_path: Path) -> None:
+    folder = tmp_path / "manifests"
+    folder.mkdir()
+    (folder / "a.yaml").write_text(SLICE)
+    async with following(folder) as follower:
+        folder.rename(tmp_path / "elsewhere")
+        await asyncio.sleep(0.2)
+        assert follower.address() == "10.0.0.1"
+        (tmp_path / "elsewhere").rename(folder)
+        replace(folder / "a.yaml", SLICE.replace("10.0.0.1", "10.0.0.2"))
+        await follower.until(lambda: follower.address() == "10.0.0.2")
+
+
+async def test_a_file_that_is_not_utf8_is_a_problem(tmp_path: Path) -> None:
+    (tmp_path / "a.yaml").write_bytes(b"kind: \xff\xfe")
+    async with following(tmp_path) as follower:
+        (problem,) = follower.source.problems
+        assert str(problem) == "a.yaml: not UTF-8 at byte 6"

@@ -1,0 +1,230 @@
+import json
+from textwrap import dedent
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from trimtab.control.manifests import parse
+
+SERVICE = """
+apiVersion: v1
+kind: Service
+metadata: {name: payments, namespace: prod}
+spec: {ports: [{name: grpc, port: 8080}]}
+"""
+SLICE = """
+apiVersion: discovery.k8s.io/v1
+kind: EndpointSlice
+metadata: {name: payments-1, namespace: prod, labels: {kubernetes.io/service-name: payments}}
+addressType: IPv4
+ports: [{name: grpc, port: 9090}]
+endpoints: [{addresses: [10.0.0.1]}]
+"""
+KUBECTL = {
+    "apiVersion": "v1",
+    "kind": "List",
+    "metadata": {"resourceVersion": ""},
+    "items": [
+        {
+            "apiVersion": "v1",
+            "kind": "Service",
+            "metadata": {
+                "name": "payments",
+                "namespace": "prod",
+                "creationTimestamp": "2026-01-01T00:00:00Z",
+                "resourceVersion": "123",
+                "uid": "0b7c",
+                "managedFields": [{"manager": "kubectl", "fieldsV1": {"f:spec": {}}}],
+            },
+            "spec": {
+                "clusterIP": "10.96.0.7",
+                "clusterIPs": ["10.96.0.7"],
+                "ipFamilies": ["IPv4"],
+                "ports": [{"name": "grpc", "port": 8080, "protocol": "TCP", "targetPort": "grpc", "nodePort": 30001}],
+                "selector": {"app": "payments"},
+                "type": "NodePort",
+            },
+            "status": {"loadBalancer": {}},
+        },
+        {
+            "apiVersion": "discovery.k8s.io/v1",
+            "kind": "EndpointSlice",
+            "addressType": "IPv4",
+            "endpoints": [
+                {
+                    "addresses": ["10.0.0.1"],
+                    "conditions": {"ready": True, "serving": True, "terminating": False},
+                    "nodeName": "n1",
+                    "targetRef": {"kind": "Pod", "name": "payments-a", "namespace": "prod", "uid": "u1"},
+                    "zone": "eu-a",
+                    "hints": {"forZones": [{"name": "eu-a"}]},
+                },
+                {"addresses": ["10.0.0.2"], "conditions": None, "targetRef": None},
+            ],
+            "metadata": {
+                "name": "payments-x7k2p",
+                "namespace": "prod",
+                "generateName": "payments-",
+                "labels": {"kubernetes.io/service-name": "payments"},
+                "ownerReferences": [{"kind": "Service", "name": "payments", "uid": "0b7c"}],
+            },
+            "ports": [{"name": "grpc", "port": 9090, "protocol": "TCP"}],
+        },
+        {
+            "apiVersion": "v1",
+            "kind": "Node",
+            "metadata": {"name": "n1", "labels": {"topology.kubernetes.io/region": "eu"}},
+            "spec": {"podCIDR": "10.0.0.0/24"},
+        },
+    ],
+}
+
+
+def keys(text: str) -> list[tuple[str, str, str]]:
+    parsed = parse("a.yaml", text)
+    assert parsed.problems == ()
+    return [item.key for item in parsed.objects]
+
+
+def problem(text: str) -> str:
+    parsed = parse("a.yaml", dedent(text))
+    (only,) = parsed.problems
+    return str(only)
+
+
+def test_a_file_may_hold_several_documents() -> None:
+    assert keys(f"{SERVICE}---{SLICE}---\n") == [
+        ("Service", "prod", "payments"),
+        ("EndpointSlice", "prod", "payments-1"),
+    ]
+
+
+def test_what_kubectl_get_prints_is_a_manifest() -> None:
+    expected = [
+        ("Service", "prod", "payments"),
+        ("EndpointSlice", "prod", "payments-x7k2p"),
+        ("Node", "", "n1"),
+    ]
+    assert keys(json.dumps(KUBECTL)) == expected
+
+
+def test_other_kinds_are_ignored() -> None:
+    assert keys("apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: payments}\n---" + SERVICE) == [
+        ("Service", "prod", "payments")
+    ]
+
+
+def test_timestamps_and_other_yaml_niceties_do_no_harm() -> None:
+    text = SERVICE.replace("namespace: prod", "namespace: prod, creationTimestamp: 2026-01-01T00:00:00Z")
+    assert keys(text) == [("Service", "prod", "payments")]
+
+
+def test_an_object_without_namespace_is_in_default() -> None:
+    assert keys(SERVICE.replace(", namespace: prod", "")) == [("Service", "default", "payments")]
+
+
+@pytest.mark.parametrize("text", ["# nothing here\n", "---\n", "apiVersion: v1\nkind: List\nitems: []\n"])
+def test_a_file_may_say_that_there_is_nothing(text: str) -> None:
+    parsed = parse("a.yaml", text)
+    assert (parsed.objects, parsed.problems, parsed.unreadable) == ((), (), False)
+
+
+@pytest.mark.parametrize("text", ["", " \n\n"])
+def test_an_empty_file_says_nothing(text: str) -> None:
+    parsed = parse("a.yaml", text)
+    assert parsed.unreadable
+    assert str(parsed.problems[0]) == "a.yaml: the file is empty, as if half written"
+
+
+def test_what_is_no_yaml_is_named_with_line_and_column() -> None:
+    parsed = parse("a.yaml", "kind: Service\nmetadata: {name: payments\nspec: 1\n")
+    assert parsed.unreadable
+    assert str(parsed.problems[0]).startswith("a.yaml: not YAML at line 3, column 5: ")
+
+
+def test_the_good_documents_of_a_file_with_a_bad_one_are_used() -> None:
+    parsed = parse("a.yaml", SERVICE.replace("8080", "99999") + "---" + SLICE)
+    assert [item.key for item in parsed.objects] == [("EndpointSlice", "prod", "payments-1")]
+    assert len(parsed.problems) == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (
+            SERVICE.replace("8080", "99999"),
+            "a.yaml: document 1 (Service prod/payments): spec.ports[0].port: expected int <= 65535",
+        ),
+        (
+            SERVICE.replace("8080", "0"),
+            "a.yaml: document 1 (Service prod/payments): spec.ports[0].port: expected int >= 1",
+        ),
+        (
+            SERVICE.replace("8080", "http"),
+            "a.yaml: document 1 (Service prod/payments): spec.ports[0].port: expected int, got str",
+        ),
+        (
+            SERVICE.replace("{name: payments, namespace: prod}", "{namespace: prod}"),
+            "a.yaml: document 1 (Service prod): metadata.name: is missing",
+        ),
+        (
+            SERVICE.replace("apiVersion: v1", "apiVersion: v2"),
+            "a.yaml: document 1 (Service prod/payments): apiVersion: expected v1, got 'v2'",
+        ),
+        (
+            SLICE.replace("io/v1", "io/v1beta1"),
+            (
+                "a.yaml: document 1 (EndpointSlice prod/payments-1): apiVersion: "
+                "expected discovery.k8s.io/v1, got 'discovery.k8s.io/v1beta1'"
+            ),
+        ),
+        (
+            SLICE.replace(", labels: {kubernetes.io/service-name: payments}", ""),
+            (
+                "a.yaml: document 1 (EndpointSlice prod/payments-1): metadata.labels[kubernetes.io/service-name]: "
+                "is missing: it says whose endpoints these are"
+            ),
+        ),
+        (
+            SLICE.replace("service-name: payments}", "service-name: 7}"),
+            "a.yaml: document 1 (EndpointSlice prod/payments-1): metadata.labels[...]: expected str, got int",
+        ),
+        (
+            SLICE.replace("addressType: IPv4", "addressType: IPv5"),
+            "a.yaml: document 1 (EndpointSlice prod/payments-1): addressType: expected IPv4, IPv6 or FQDN, got 'IPv5'",
+        ),
+        (
+            SLICE.replace("addressType: IPv4", "addressType: IPv6"),
+            (
+                "a.yaml: document 1 (EndpointSlice prod/payments-1): endpoints[0].addresses[0]: "
+                "'10.0.0.1' is not an IPv6 address"
+            ),
+        ),
+        (
+            SLICE.replace("[10.0.0.1]", "[]"),
+            "a.yaml: document 1 (EndpointSlice prod/payments-1): endpoints[0].addresses: expected array of length >= 1",
+        ),
+        (
+            SLICE.replace("port: 9090", "port: 70000"),
+            "a.yaml: document 1 (EndpointSlice prod/payments-1): ports[0].port: expected int <= 65535",
+        ),
+        ("just text", "a.yaml: document 1: expected a Kubernetes object, got str"),
+        ("a: 1", "a.yaml: document 1 (None): kind: is missing"),
+    ],
+)
+def test_a_mistake_is_named_with_file_document_and_field(text: str, message: str) -> None:
+    assert problem(text) == message
+
+
+def test_a_mistake_in_a_list_is_named_with_its_item() -> None:
+    wrong = json.loads(json.dumps(KUBECTL))
+    wrong["items"][1]["addressType"] = "IPv5"
+    (found,) = parse("cluster.yaml", json.dumps(wrong)).problems
+    assert found.document == "document 1 items[1] (EndpointSlice prod/payments-x7k2p)"
+
+
+@given(st.text(max_size=200))
+def test_any_text_is_either_understood_or_a_problem(text: str) -> None:
+    parsed = parse("a.yaml", text)
+    assert parsed.objects == () or parsed.problems == ()
