@@ -56,8 +56,8 @@ class ManifestSource:
     async def _awakenings(self) -> AsyncIterator[None]:
         """Something may have changed: a notification, or it is time to look again."""
         watched = self._inode()
-        yield None
         if watched is None:
+            yield None
             await asyncio.sleep(_RESCAN_S / 10)
             return
         notifications = watchfiles.awatch(
@@ -69,13 +69,21 @@ class ManifestSource:
             yield_on_timeout=True,
             recursive=False,
         )
+        # The first step registers the watch. Looking only then leaves no moment in which a change goes unnoticed.
+        notified = asyncio.ensure_future(anext(notifications))
+        await asyncio.sleep(0)
         try:
-            async for _ in notifications:
+            yield None
+            while self._inode() == watched:
+                await notified
+                notified = asyncio.ensure_future(anext(notifications))
                 yield None
-                if self._inode() != watched:
-                    return
-        except (FileNotFoundError, RuntimeError) as error:
+        except (FileNotFoundError, RuntimeError, StopAsyncIteration) as error:
             log.warning("watching the folder failed, trying again", folder=str(self._folder), why=str(error))
+        finally:
+            notified.cancel()
+            await asyncio.wait([notified])
+            await notifications.aclose()
 
     def _inode(self) -> int | None:
         """Which folder it is: another one may have taken its name. None: there is none."""
