@@ -102,6 +102,14 @@ def test_when_the_first_file_gives_an_object_up_the_second_one_counts() -> None:
     assert manifests.problems == ()
 
 
+def test_a_note_is_shown_but_what_the_file_lacks_is_removed_all_the_same() -> None:
+    manifests = ManifestSet()
+    manifests.update({"a.yaml": Parsed((PAYMENTS, ORDERS))})
+    note = Problem("a.yaml", "does nothing")
+    changes = manifests.update({"a.yaml": Parsed((PAYMENTS,), notes=(note,))})
+    assert (changes.deletes, changes.appeared) == ((ORDERS.key,), (note,))
+
+
 def test_a_problem_appears_once_and_is_resolved_once() -> None:
     manifests = loaded(a=holding(PAYMENTS, problems=(WRONG,)))
     assert manifests.update({"b.yaml": holding(ORDERS)}).appeared == ()

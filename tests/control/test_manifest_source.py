@@ -20,8 +20,8 @@ SLICE_KEY: ObjectKey = ("EndpointSlice", "prod", "payments-1")
 class Follower:
     """Takes in what a source says, as the catalog would."""
 
-    def __init__(self, folder: Path) -> None:
-        self.source = ManifestSource(folder)
+    def __init__(self, source: ManifestSource) -> None:
+        self.source = source
         self.objects: dict[ObjectKey, Object] = {}
         self._news = asyncio.Event()
 
@@ -50,8 +50,8 @@ class Follower:
 
 
 @contextlib.asynccontextmanager
-async def following(folder: Path) -> AsyncIterator[Follower]:
-    follower = Follower(folder)
+async def following(folder: Path, settle_s: float = 0.03) -> AsyncIterator[Follower]:
+    follower = Follower(ManifestSource(folder, settle_s=settle_s))
     task = asyncio.create_task(follower.follow())
     try:
         await follower.until_synced()
@@ -121,6 +121,31 @@ async def test_a_half_written_file_changes_nothing_until_it_is_whole(tmp_path: P
             assert follower.address() == "10.0.0.1"
         path.write_text(whole)
         await follower.until(lambda: follower.address() == "10.0.0.2")
+        assert follower.source.problems == ()
+
+
+async def test_a_file_that_is_still_being_written_is_not_read_though_its_first_half_is_valid(tmp_path: Path) -> None:
+    path = tmp_path / "a.yaml"
+    path.write_text(SERVICE + "---" + SLICE)
+    async with following(tmp_path, settle_s=0.5) as follower:
+        with path.open("w") as file:
+            file.write(SERVICE)
+            file.flush()
+            # Long enough for the half file to be noticed, not for it to be taken for the whole.
+            await asyncio.sleep(0.2)
+            file.write("---" + SLICE.replace("10.0.0.1", "10.0.0.2"))
+        await follower.until(lambda: follower.address() == "10.0.0.2")
+
+
+async def test_a_file_that_may_be_read_again_is_read_again(tmp_path: Path) -> None:
+    path = tmp_path / "a.yaml"
+    path.symlink_to(tmp_path / "store")
+    (tmp_path / "store").mkdir()
+    async with following(tmp_path) as follower:
+        assert "cannot be read" in str(follower.source.problems)
+        (tmp_path / "store").rmdir()
+        (tmp_path / "store").write_text(SLICE)
+        await follower.until(lambda: SLICE_KEY in follower.objects)
         assert follower.source.problems == ()
 
 

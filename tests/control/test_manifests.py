@@ -115,6 +115,20 @@ def test_other_kinds_are_ignored() -> None:
     ]
 
 
+def test_a_kind_of_the_same_name_in_another_group_is_another_kind() -> None:
+    assert keys(SERVICE.replace("apiVersion: v1", "apiVersion: serving.knative.dev/v1")) == []
+
+
+def test_an_fqdn_slice_is_valid_but_noted() -> None:
+    text = SLICE.replace("addressType: IPv4", "addressType: FQDN").replace("10.0.0.1", "pod.example.com")
+    parsed = parse("a.yaml", text)
+    assert (len(parsed.objects), parsed.problems) == (1, ())
+    assert str(parsed.notes[0]) == (
+        "a.yaml: document 1 (EndpointSlice prod/payments-1): addressType: "
+        "FQDN slices are passed over: only IP addresses can be balanced"
+    )
+
+
 def test_timestamps_and_other_yaml_niceties_do_no_harm() -> None:
     text = SERVICE.replace("namespace: prod", "namespace: prod, creationTimestamp: 2026-01-01T00:00:00Z")
     assert keys(text) == [("Service", "prod", "payments")]
@@ -200,6 +214,21 @@ def test_the_good_documents_of_a_file_with_a_bad_one_are_used() -> None:
                 "a.yaml: document 1 (EndpointSlice prod/payments-1): endpoints[0].addresses[0]: "
                 "'10.0.0.1' is not an IPv6 address"
             ),
+        ),
+        (
+            SLICE.replace("addressType: IPv4", "addressType: IPv6").replace("10.0.0.1", "'fe80::1%eth0'"),
+            (
+                "a.yaml: document 1 (EndpointSlice prod/payments-1): endpoints[0].addresses[0]: "
+                "'fe80::1%eth0' is not an IPv6 address"
+            ),
+        ),
+        (
+            SERVICE.replace("namespace: prod", "namespace: ''"),
+            "a.yaml: document 1 (Service payments): metadata.namespace: expected str of length >= 1",
+        ),
+        (
+            "{a: &b {kind: Service}\0",
+            "a.yaml: not YAML: control characters are not allowed",
         ),
         (
             SLICE.replace("[10.0.0.1]", "[]"),

@@ -9,8 +9,9 @@ from pathlib import Path
 
 import structlog
 
+from ..errors import ManifestError, ServeError
 from .admin import AdminServer
-from .catalog import Catalog
+from .catalog import Catalog, ServiceKey
 from .census import Census
 from .manifest_set import Changes
 from .manifest_source import ManifestSource
@@ -49,6 +50,7 @@ class ControlPlane:
         self._xds = XdsServer(self._store, self._census, self._metrics)
         self._admin = AdminServer(self._metrics, self._not_ready)
         self._not_ready_because: str | None = f"the first load of {settings.manifests} is not complete"
+        self._reported: dict[ServiceKey, str] = {}
         self._observe()
 
     async def run(self) -> None:
@@ -57,29 +59,34 @@ class ControlPlane:
         loop = asyncio.get_running_loop()
         for signal_number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(signal_number, stop.set)
-        settings = self._settings
-        xds_port = await self._xds.start(_authority(settings.xds_host, settings.xds_port))
-        admin_port = await self._admin.start(settings.admin_host, settings.admin_port)
         try:
             async with asyncio.TaskGroup() as tasks:
+                await self._listen()
                 following = tasks.create_task(self._follow())
                 warming = tasks.create_task(self._warm_census())
-                log.info(
-                    "serving",
-                    xds=_authority(settings.xds_host, xds_port),
-                    admin=_authority(settings.admin_host, admin_port),
-                    manifests=str(settings.manifests),
-                )
                 await stop.wait()
                 self._not_ready_because = "shutting down"
                 log.info("draining", streams=len(self._xds.sessions))
                 await self._xds.stop(DRAIN_GRACE_S)
                 following.cancel()
                 warming.cancel()
+        except* (ServeError, ManifestError) as failed:
+            raise failed.exceptions[0] from None
         finally:
             await self._xds.stop(None)
             await self._admin.stop()
         log.info("stopped")
+
+    async def _listen(self) -> None:
+        settings = self._settings
+        xds_port = await self._xds.start(_authority(settings.xds_host, settings.xds_port))
+        admin_port = await self._admin.start(settings.admin_host, settings.admin_port)
+        log.info(
+            "serving",
+            xds=_authority(settings.xds_host, xds_port),
+            admin=_authority(settings.admin_host, admin_port),
+            manifests=str(settings.manifests),
+        )
 
     def _not_ready(self) -> str | None:
         return self._not_ready_because
@@ -102,7 +109,15 @@ class ControlPlane:
                 after=0 if after is None else len(after.assignment),
             )
         self._store.apply(changes)
+        self._report_policies()
         self._metrics.last_change.set(time.time())
+
+    def _report_policies(self) -> None:
+        problems = self._catalog.problems
+        for service, problem in problems.items():
+            if self._reported.get(service) != problem:
+                log.warning("policy refused, the last good one stays", problem=problem)
+        self._reported = dict(problems)
 
     def _observe(self) -> None:
         catalog, observe = self._catalog, self._metrics.observe

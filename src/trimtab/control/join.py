@@ -3,7 +3,6 @@
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from ipaddress import ip_address
 
 from ..model import Assignment, Endpoint, Health, Locality, LocalityEndpoints, Policy, ServiceRef
 from ..xds.version import assignment_version
@@ -121,7 +120,7 @@ def _deduplicated(endpoints: Iterable[_Placed]) -> Sequence[_Placed]:
     """
     by_pod = {}
     for endpoint, locality in endpoints:
-        owner = (endpoint.uid, ip_address(endpoint.address).version) if endpoint.uid else endpoint.address
+        owner = (endpoint.uid, _family(endpoint.address)) if endpoint.uid else endpoint.address
         by_pod[owner, endpoint.port] = endpoint, locality
     by_address = {(endpoint.address, endpoint.port): (endpoint, locality) for endpoint, locality in by_pod.values()}
     return list(by_address.values())
@@ -132,7 +131,12 @@ def _main_family(service: Service) -> int:
     if families:
         return _FAMILY.get(families[0], 4)
     first = (service.spec.cluster_ips or [service.spec.cluster_ip or ""])[0]
-    return 6 if ":" in first else 4
+    return _family(first)
+
+
+def _family(address: str) -> int:
+    # Whether it is an address at all is for the gate to say.
+    return 6 if ":" in address else 4
 
 
 def _merge_families(endpoints: Sequence[_Placed], main: int) -> Sequence[_Placed]:
@@ -142,7 +146,7 @@ def _merge_families(endpoints: Sequence[_Placed], main: int) -> Sequence[_Placed
         pods[endpoint.uid or endpoint.address, endpoint.port].append((endpoint, locality))
     merged = []
     for same in pods.values():
-        same.sort(key=lambda item: ip_address(item[0].address).version != main)
+        same.sort(key=lambda item: _family(item[0].address) != main)
         (first, locality), others = same[0], same[1:]
         more = tuple(other.address for other, _ in others)
         merged.append((replace(first, additional_addresses=more), locality))

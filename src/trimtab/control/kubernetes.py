@@ -22,7 +22,7 @@ class Metadata(Struct, frozen=True, rename="camel"):
     """What every object carries."""
 
     name: Name
-    namespace: str = "default"
+    namespace: Name = "default"
     labels: dict[str, str] | None = None
     annotations: dict[str, str] | None = None
 

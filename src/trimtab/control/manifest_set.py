@@ -43,7 +43,8 @@ class ManifestSet:
 
     def _settle(self) -> Changes:
         served, problems = self._merge()
-        problems += [problem for file in sorted(self._parsed) for problem in self._parsed[file].problems]
+        for file in sorted(self._parsed):
+            problems += (*self._parsed[file].problems, *self._parsed[file].notes)
         before, old_problems = self._served, self.problems
         self._served, self.problems = served, tuple(problems)
         return Changes(

@@ -1,6 +1,7 @@
 """A folder of Kubernetes manifests, watched."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 from hashlib import blake2b
 from pathlib import Path
@@ -18,22 +19,28 @@ _SUFFIXES = frozenset({".yaml", ".yml", ".json"})
 _DEBOUNCE_MS = 30
 """Within which changes of several files become one; short, for a new pod waits for it."""
 _STEP_MS = 10
-_RESCAN_S = 5
+_RESCAN_S = 1
 """How often to look without having been told: notifications get lost, on network file systems above all."""
+_SETTLE_S = 0.03
+"""For how long a file must not have been written to before it is read: half a file may be valid, with half the endpoints."""
+_PATIENCE = 30
+"""How many times to wait for a file that is written to without end."""
 
-_Stamp = tuple[int, int, int]
-"""Modification time, size and inode: what differs when a file was written."""
+_Stamp = tuple[int, int, int, int]
+"""Times of modification and of change, size and inode: what differs when a file was written."""
 
 
 class ManifestSource:
     """Reads the files of one folder, not of folders below it, and follows their changes."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, settle_s: float = _SETTLE_S) -> None:
         self._folder = folder
+        self._settle_s = settle_s
         self._set = ManifestSet()
         self._stamps: dict[str, _Stamp] = {}
         self._digests: dict[str, bytes] = {}
         self._folder_gone = False
+        self._watch_failure = ""
 
     @property
     def problems(self) -> tuple[Problem, ...]:
@@ -78,8 +85,12 @@ class ManifestSource:
                 await notified
                 notified = asyncio.ensure_future(anext(notifications))
                 yield None
-        except (FileNotFoundError, RuntimeError, StopAsyncIteration) as error:
-            log.warning("watching the folder failed, trying again", folder=str(self._folder), why=str(error))
+        except (OSError, RuntimeError, StopAsyncIteration) as error:
+            # Out of watches, for example: looking now and then goes on.
+            if (failure := str(error)) != self._watch_failure:
+                log.warning("cannot watch the folder, looking now and then", folder=str(self._folder), why=failure)
+            self._watch_failure = failure
+            await asyncio.sleep(_RESCAN_S)
         finally:
             notified.cancel()
             await asyncio.wait([notified])
@@ -104,7 +115,7 @@ class ManifestSource:
 
     def _news(self) -> dict[str, Parsed | None]:
         """Files whose content changed since the last look, parsed; None: gone."""
-        present = self._list()
+        present = self._list_settled()
         if present is None:
             return {}
         news: dict[str, Parsed | None] = {file: None for file in self._stamps if file not in present}
@@ -116,6 +127,21 @@ class ManifestSource:
                 news[file] = parsed
             self._stamps[file] = stamp
         return news
+
+    def _list_settled(self) -> dict[str, _Stamp] | None:
+        """The manifest files there are, once nobody has written to any for a moment."""
+        for _ in range(_PATIENCE):
+            present = self._list()
+            if not present or not any(
+                self._stamps.get(file) != stamp and self._fresh(stamp) for file, stamp in present.items()
+            ):
+                break
+            time.sleep(self._settle_s)
+        return present
+
+    def _fresh(self, stamp: _Stamp) -> bool:
+        # The clock of a file server may be ahead: what was written in the future counts as settled.
+        return 0 <= time.time_ns() - stamp[0] < self._settle_s * 1e9
 
     def _list(self) -> dict[str, _Stamp] | None:
         """The manifest files there are; None: the folder is gone, which says nothing about its files."""
@@ -135,7 +161,7 @@ class ManifestSource:
                 except OSError:
                     # A dangling link, as in the middle of a ConfigMap's swap: gone unless it is back at the next look.
                     continue
-                found[path.name] = (status.st_mtime_ns, status.st_size, status.st_ino)
+                found[path.name] = (status.st_mtime_ns, status.st_ctime_ns, status.st_size, status.st_ino)
         return found
 
     def _parse(self, file: str) -> Parsed | None:

@@ -10,15 +10,14 @@ import msgspec
 import yaml
 
 from .kubernetes import SERVICE_NAME_LABEL, EndpointSlice, Node, Object, Service
-
-# The C loader where libyaml is there: cluster dumps are large.
-_BaseLoader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+from .yaml_data import read_documents
 
 _KINDS: dict[str, tuple[type[Object], str]] = {
     "Service": (Service, "v1"),
     "EndpointSlice": (EndpointSlice, "discovery.k8s.io/v1"),
     "Node": (Node, "v1"),
 }
+_FQDN = "FQDN slices are passed over: only IP addresses can be balanced"
 _ADDRESS_TYPES = {"IPv4": IPv4Address, "IPv6": IPv6Address, "FQDN": str}
 
 
@@ -42,18 +41,10 @@ class Parsed:
 
     objects: tuple[Object, ...] = ()
     problems: tuple[Problem, ...] = ()
+    notes: tuple[Problem, ...] = ()
+    """What is valid and yet does nothing."""
     unreadable: bool = False
     """The text is no YAML, or nothing was written yet: it says nothing about any object."""
-
-
-class _Loader(_BaseLoader):  # type: ignore[misc]
-    """Plain data only: a timestamp stays the text it is, as in JSON."""
-
-
-_Loader.yaml_implicit_resolvers = {
-    first: [(tag, pattern) for tag, pattern in resolvers if tag != "tag:yaml.org,2002:timestamp"]
-    for first, resolvers in _BaseLoader.yaml_implicit_resolvers.items()
-}
 
 
 class _Invalid(Exception):
@@ -67,11 +58,12 @@ def parse(file: str, text: str) -> Parsed:
     if not text.strip():
         return Parsed(problems=(Problem(file, "the file is empty, as if half written"),), unreadable=True)
     try:
-        documents = list(yaml.load_all(text, Loader=_Loader))
+        documents = read_documents(text)
     except yaml.YAMLError as error:
         return Parsed(problems=(Problem(file, _explain(error)),), unreadable=True)
     objects: list[Object] = []
     problems: list[Problem] = []
+    notes: list[Problem] = []
     for name, document in _flatten(documents):
         try:
             item = _convert(document)
@@ -79,13 +71,16 @@ def parse(file: str, text: str) -> Parsed:
             problems.append(Problem(file, str(error), _title(name, document), error.field))
         else:
             objects.extend(() if item is None else (item,))
-    return Parsed(tuple(objects), tuple(problems))
+            if isinstance(item, EndpointSlice) and item.address_type == "FQDN":
+                notes.append(Problem(file, _FQDN, _title(name, document), "addressType"))
+    return Parsed(tuple(objects), tuple(problems), tuple(notes))
 
 
 def _explain(error: yaml.YAMLError) -> str:
     mark = getattr(error, "problem_mark", None)
     where = f" at line {mark.line + 1}, column {mark.column + 1}" if mark is not None else ""
-    return f"not YAML{where}: {getattr(error, 'problem', None) or error}"
+    why = getattr(error, "problem", None) or getattr(error, "reason", None) or error
+    return f"not YAML{where}: {why}"
 
 
 def _flatten(documents: list[Any]) -> Iterator[tuple[str, Any]]:
@@ -122,8 +117,12 @@ def _convert(document: Any) -> Object | None:
     if kind not in _KINDS:
         return None
     schema, api_version = _KINDS[kind]
-    if document.get("apiVersion") != api_version:
-        raise _Invalid("apiVersion", f"expected {api_version}, got {document.get('apiVersion')!r}")
+    given = document.get("apiVersion")
+    if given != api_version:
+        # Others have kinds of the same name, such as Knative its Service.
+        if _group(str(given or "")) not in ("", _group(api_version)):
+            return None
+        raise _Invalid("apiVersion", f"expected {api_version}, got {given!r}")
     try:
         item = msgspec.convert(document, schema)
     except msgspec.ValidationError as error:
@@ -131,6 +130,10 @@ def _convert(document: Any) -> Object | None:
     if isinstance(item, EndpointSlice):
         _check_slice(item)
     return item
+
+
+def _group(api_version: str) -> str:
+    return api_version.rpartition("/")[0]
 
 
 def _located(error: msgspec.ValidationError) -> _Invalid:
@@ -149,8 +152,11 @@ def _check_slice(part: EndpointSlice) -> None:
     if (address_class := _ADDRESS_TYPES.get(part.address_type)) is None:
         raise _Invalid("addressType", f"expected IPv4, IPv6 or FQDN, got {part.address_type!r}")
     for index, endpoint in enumerate(part.endpoints or ()):
+        address = endpoint.addresses[0]
         try:
-            address_class(endpoint.addresses[0])
+            if "%" in address:
+                raise ValueError("a scope means nothing to another host")
+            address_class(address)
         except ValueError:
             path = f"endpoints[{index}].addresses[0]"
-            raise _Invalid(path, f"{endpoint.addresses[0]!r} is not an {part.address_type} address") from None
+            raise _Invalid(path, f"{address!r} is not an {part.address_type} address") from None

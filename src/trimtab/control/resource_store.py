@@ -106,6 +106,11 @@ class ResourceStore:
         """Call it no more."""
         self._watchers_of_all.discard(watcher)
 
+    @property
+    def watchers(self) -> int:
+        """How many subjects are watched, and how many watch everything."""
+        return len(self._watchers) + len(self._watchers_of_all)
+
     # xds.resource.Resources
 
     def audience(self, node: ClientNode) -> Audience:

@@ -1,0 +1,133 @@
+from collections.abc import Hashable
+
+from tests.control.objects import endpoint, endpoint_slice, service
+from tests.xds.envoy_messages import cluster_pb2, endpoint_pb2, listener_pb2
+from trimtab.control.catalog import Catalog
+from trimtab.control.census import Census
+from trimtab.control.kubernetes import Object
+from trimtab.control.resource_store import ResourceStore
+from trimtab.model import ServiceRef
+from trimtab.xds.dialect import Dialect
+from trimtab.xds.discovery import ClientNode
+from trimtab.xds.resource import Audience, Resource
+from trimtab.xds.resource_type import CLUSTERS, ENDPOINTS, LISTENERS
+
+PAYMENTS = "payments.prod:8080"
+REF = ServiceRef("payments", "prod", "8080")
+ANYONE = Audience()
+
+
+class Shop:
+    """A store and the catalog it serves."""
+
+    def __init__(self, *objects: Object) -> None:
+        self.catalog = Catalog()
+        self.census = Census()
+        self.store = ResourceStore(self.catalog, self.census)
+        self.apply(*objects)
+
+    def apply(self, *objects: Object) -> None:
+        self.store.apply(self.catalog.apply(objects, ()))
+
+    def get(self, type_url: str, name: str = PAYMENTS, audience: Audience = ANYONE) -> Resource:
+        resource = self.store.get(type_url, name, audience)
+        assert resource is not None
+        return resource
+
+    def weights(self, zone: str) -> dict[str, int]:
+        body = self.get(ENDPOINTS, audience=Audience(zone=zone)).body
+        message = endpoint_pb2.ClusterLoadAssignment.FromString(body)
+        return {group.locality.zone: group.load_balancing_weight.value for group in message.endpoints}
+
+
+def three_zones() -> Shop:
+    return Shop(service(), endpoint_slice(*(endpoint(f"10.0.0.{i}", zone=zone) for i, zone in enumerate("aabbcc", 1))))
+
+
+def test_every_type_of_a_service_is_there() -> None:
+    shop = Shop(service(), endpoint_slice(endpoint("10.0.0.1")))
+    assert endpoint_pb2.ClusterLoadAssignment.FromString(shop.get(ENDPOINTS).body).endpoints
+    assert cluster_pb2.Cluster.FromString(shop.get(CLUSTERS).body).type == cluster_pb2.Cluster.EDS
+    assert listener_pb2.Listener.FromString(shop.get(LISTENERS).body).HasField("api_listener")
+    assert shop.store.get("type.googleapis.com/envoy.Secret", PAYMENTS, ANYONE) is None
+
+
+def test_all_names_of_a_service_share_one_body() -> None:
+    shop = Shop(service(), endpoint_slice(endpoint("10.0.0.1")))
+    bodies = [shop.get(ENDPOINTS, name).body for name in (PAYMENTS, "payments.prod", "payments.prod:grpc")]
+    assert all(body is bodies[0] for body in bodies)
+
+
+def test_the_wildcard_names_every_service_port_once() -> None:
+    shop = Shop(service(), service(name="orders"), endpoint_slice(endpoint("10.0.0.1")))
+    assert sorted(shop.store.all_names(CLUSTERS)) == ["orders.prod:8080", PAYMENTS]
+
+
+def test_a_bare_name_is_looked_up_where_the_client_is() -> None:
+    shop = Shop(service())
+    audience = shop.store.audience(ClientNode(metadata={"NAMESPACE": "prod"}))
+    assert shop.store.get(ENDPOINTS, "payments:8080", audience) is not None
+    assert shop.store.get(ENDPOINTS, "payments:8080", ANYONE) is None
+
+
+def test_each_dialect_gets_its_own_cluster() -> None:
+    shop = Shop(service())
+    envoy = shop.get(CLUSTERS, audience=Audience(dialect=Dialect.ENVOY))
+    assert envoy.version != shop.get(CLUSTERS).version
+
+
+def test_those_who_watch_a_name_hear_of_its_changes_and_of_no_other() -> None:
+    shop = Shop(service(), service(name="orders"))
+    heard: list[Hashable] = []
+    shop.store.watch(REF, heard.append)
+    shop.apply(endpoint_slice(endpoint("10.0.0.3"), name="orders-1", of="orders"))
+    assert heard == []
+    shop.apply(endpoint_slice(endpoint("10.0.0.1")))
+    assert heard == [REF]
+    shop.store.unwatch(REF, heard.append)
+    assert shop.store.watchers == 0
+
+
+def test_a_refused_assignment_keeps_the_last_good_one() -> None:
+    shop = Shop(service(), endpoint_slice(endpoint("10.0.0.1")))
+    before = shop.get(ENDPOINTS)
+    shop.apply(endpoint_slice(endpoint("not-an-address")))
+    assert shop.get(ENDPOINTS) == before
+    assert "all 1 endpoints are invalid" in shop.store.refused[REF]
+    shop.apply(endpoint_slice(endpoint("10.0.0.2")))
+    assert shop.store.refused == {}
+    assert shop.get(ENDPOINTS) != before
+
+
+def test_without_a_census_every_zone_sees_plain_capacity() -> None:
+    shop = three_zones()
+    assert shop.weights("a") == shop.weights("") == {"a": 2, "b": 2, "c": 2}
+
+
+def test_with_a_census_calls_stay_in_their_zone_and_no_zone_is_left_out() -> None:
+    shop = three_zones()
+    for zone in "abc" * 5:
+        shop.census.joined(PAYMENTS, zone)
+    shop.census.warm()
+    shop.store.census_changed(PAYMENTS)
+    assert shop.weights("a") == {"a": 10_000, "b": 1, "c": 1}
+    assert shop.weights("") == {"a": 2, "b": 2, "c": 2}
+
+
+def test_those_who_follow_a_service_hear_when_its_census_changes() -> None:
+    shop = three_zones()
+    heard: list[Hashable] = []
+    shop.store.watch(ServiceRef("payments", "prod"), heard.append)
+    shop.store.census_changed(PAYMENTS)
+    assert heard == [ServiceRef("payments", "prod")]
+
+
+def test_two_replicas_serve_the_same_bytes_for_the_same_state() -> None:
+    objects: list[Object] = [
+        service(),
+        endpoint_slice(endpoint("10.0.0.1", zone="a")),
+        endpoint_slice(endpoint("10.0.0.2"), name="s2"),
+    ]
+    first, second = Shop(*objects), Shop(*reversed(objects))
+    for type_url in (ENDPOINTS, CLUSTERS, LISTENERS):
+        assert first.get(type_url) == second.get(type_url)
