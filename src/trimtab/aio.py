@@ -1,1 +1,43 @@
-"""The same public face for asyncio."""
+"""Trimtab for asyncio: `trimtab.aio.channel` is a drop-in for `grpc.aio.insecure_channel` and `secure_channel`."""
+
+import os
+from collections.abc import Mapping, Sequence
+
+import grpc
+import grpc.aio
+
+from .client.aio_channel import AioChannel
+from .client.attributes import attributes
+from .client.bootstrap import Bootstrap
+from .client.connection_options import Option
+from .client.service import described
+from .model import Policy
+
+__all__ = ["AioChannel", "attributes", "channel"]
+
+
+def channel(
+    target: str,
+    *,
+    credentials: grpc.ChannelCredentials | None = None,
+    options: Sequence[Option] | None = None,
+    compression: grpc.Compression | None = None,
+    interceptors: Sequence[grpc.aio.ClientInterceptor] | None = None,
+    policy: Policy | None = None,
+    bootstrap: Bootstrap | Mapping[str, object] | str | os.PathLike[str] | None = None,
+    control_plane: str | None = None,
+    authority: str | None = None,
+) -> AioChannel:
+    """A `grpc.aio.Channel` that picks one of the service's endpoints for every call.
+
+    `target` names a Kubernetes service, such as `xds:///payments.prod:8080`. The control plane is `control_plane`
+    (`host:port`), else `bootstrap` (an xDS bootstrap: path or decoded JSON), else what the environment says:
+    `GRPC_XDS_BOOTSTRAP`, `GRPC_XDS_BOOTSTRAP_CONFIG` or `TRIMTAB_XDS`. `authority` stands in for the service's name as
+    `:authority` and as the name that TLS certificates are verified against.
+
+    Raises TargetError, BootstrapError or PolicyError.
+    """
+    service, connections = described(
+        target, credentials, options, compression, policy, bootstrap, control_plane, authority
+    )
+    return AioChannel(service, connections, tuple(interceptors or ()))

@@ -1,1 +1,1 @@
-"""Channels for service developers: discovery ▸ pool ▸ grpc, grpc.aio."""
+"""Channels for service developers: discovery ▸ cluster ▸ connections, for synchronous and asyncio gRPC alike."""

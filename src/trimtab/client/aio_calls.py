@@ -1,0 +1,203 @@
+"""Starting calls of asyncio: straight to the picked connection, or deferred until there is one.
+
+The hot path adds a pick and a done callback to what grpc.aio does, and returns grpc.aio's own call.
+"""
+
+import asyncio
+from functools import partial
+from typing import Any, Protocol
+
+import grpc
+import grpc.aio
+
+from ..balance import Outcome, Pick, Request
+from .aio_deferred import (
+    DeferredCall,
+    StreamStreamDeferred,
+    StreamUnaryDeferred,
+    UnaryStreamDeferred,
+    UnaryUnaryDeferred,
+)
+from .cluster import Cluster
+from .method import Method, MethodCalls
+from .outcome import OUTCOMES, UNKNOWN
+from .placement import Deadline, Placement, Refusal, place
+from .rpc_error import aio_error
+
+
+class Owner(Protocol):
+    """The channel that a method belongs to."""
+
+    cluster: Cluster
+
+    def prepare(self) -> asyncio.AbstractEventLoop:
+        """The loop to run in, with discovery under way. Raises grpc.aio.UsageError if the channel is closed."""
+        ...
+
+    def track(self, call: DeferredCall) -> None:
+        """Remember a deferred call, to cancel it when the channel closes."""
+        ...
+
+
+class AioCalls(MethodCalls):
+    """Starts the calls of one method. Behaves like grpc.aio's multi-callables."""
+
+    deferred: type[DeferredCall]
+    guards = False
+    """Whether the returned call must notice that it was dropped."""
+
+    def __init__(self, owner: Owner, method: Method) -> None:
+        super().__init__(owner.cluster, method)
+        # The owner stays alive as long as one of its stubs is used, as with grpc's own channels.
+        self._owner = owner
+
+    def call(
+        self,
+        request: Any,
+        timeout: float | None,
+        metadata: Any,
+        credentials: grpc.CallCredentials | None,
+        wait_for_ready: bool | None,
+        compression: grpc.Compression | None,
+    ) -> Any:
+        """Start a call, now if there is an endpoint for it."""
+        context = self._context(metadata)
+        pick = place(self._cluster, context, wait_for_ready) if wait_for_ready else self._pick(context)
+        if pick is not None:
+            call = self._start(pick, request, timeout, metadata, credentials, compression)
+            return self.deferred(self._owner.prepare(), call) if self.guards else call
+        deadline = Deadline(timeout)
+        loop = self._owner.prepare()
+        starting = self._start_later(context, deadline, request, metadata, credentials, wait_for_ready, compression)
+        deferred = self.deferred(loop, starting=starting, deadline_at=deadline.at)
+        self._owner.track(deferred)
+        return deferred
+
+    def _start(
+        self,
+        pick: Pick,
+        request: Any,
+        timeout: float | None,
+        metadata: Any,
+        credentials: grpc.CallCredentials | None,
+        compression: grpc.Compression | None,
+    ) -> Any:
+        """The call on the picked connection. The pick is given back when the call is done, or cannot be started."""
+        try:
+            start = self._callables.get(pick.node) or self._callable_for(pick.node)
+            # Waiting for ready is over once there is a ready endpoint. Told to the connection too it would tie the call
+            # to this endpoint, should it be lost in this moment, for as long as the deadline.
+            call = start(request, timeout=timeout, metadata=metadata, credentials=credentials, compression=compression)
+        except BaseException:
+            pick.abandon()
+            raise
+        call.add_done_callback(partial(_done, pick))
+        return call
+
+    async def _start_later(
+        self,
+        context: Request,
+        deadline: Deadline,
+        request: Any,
+        metadata: Any,
+        credentials: grpc.CallCredentials | None,
+        wait_for_ready: bool | None,
+        compression: grpc.Compression | None,
+    ) -> Any:
+        pick = await wait_for_pick(self._cluster, context, deadline, wait_for_ready)
+        return self._start(pick, request, deadline.remaining_s(), metadata, credentials, compression)
+
+
+async def wait_for_pick(cluster: Cluster, context: Request, deadline: Deadline, wait_for_ready: bool | None) -> Pick:
+    """A node for the call as soon as there is one. Raises AioRpcError when waiting is over or pointless."""
+    loop = asyncio.get_running_loop()
+    placed: asyncio.Future[Pick] = loop.create_future()
+
+    def refuse(refusal: Refusal) -> None:
+        placed.set_exception(aio_error(refusal))
+
+    placement = Placement(cluster, context, deadline, bool(wait_for_ready), placed.set_result, refuse)
+    placement.start(loop)
+    try:
+        return await placed
+    except asyncio.CancelledError:
+        placement.cancel()
+        if placed.done() and not placed.cancelled() and placed.exception() is None:
+            placed.result().abandon()
+        raise
+
+
+def _done(pick: Pick, call: Any) -> None:
+    pick.done(_outcome(call))
+
+
+def _outcome(call: Any) -> Outcome:
+    """How a finished call ended. Its status is there already, so asking for it never suspends."""
+    asking = call.code()
+    try:
+        asking.send(None)
+    except StopIteration as answer:
+        return OUTCOMES.get(answer.value, UNKNOWN)
+    asking.close()
+    return UNKNOWN
+
+
+class UnaryUnary(AioCalls, grpc.aio.UnaryUnaryMultiCallable[Any, Any]):
+    """Starts unary-unary calls."""
+
+    deferred = UnaryUnaryDeferred
+
+    def __call__(
+        self,
+        request: Any,
+        *,
+        timeout: float | None = None,
+        metadata: Any = None,
+        credentials: grpc.CallCredentials | None = None,
+        wait_for_ready: bool | None = None,
+        compression: grpc.Compression | None = None,
+    ) -> Any:
+        return self.call(request, timeout, metadata, credentials, wait_for_ready, compression)
+
+
+class UnaryStream(AioCalls, grpc.aio.UnaryStreamMultiCallable[Any, Any]):
+    """Starts unary-stream calls."""
+
+    deferred = UnaryStreamDeferred
+    guards = True
+
+    __call__ = UnaryUnary.__call__
+
+
+class _StreamedRequests(AioCalls):
+    def __call__(
+        self,
+        request_iterator: Any = None,
+        timeout: float | None = None,
+        metadata: Any = None,
+        credentials: grpc.CallCredentials | None = None,
+        wait_for_ready: bool | None = None,
+        compression: grpc.Compression | None = None,
+    ) -> Any:
+        return self.call(request_iterator, timeout, metadata, credentials, wait_for_ready, compression)
+
+
+class StreamUnary(_StreamedRequests, grpc.aio.StreamUnaryMultiCallable[Any, Any]):
+    """Starts stream-unary calls."""
+
+    deferred = StreamUnaryDeferred
+
+
+class StreamStream(_StreamedRequests, grpc.aio.StreamStreamMultiCallable[Any, Any]):
+    """Starts stream-stream calls."""
+
+    deferred = StreamStreamDeferred
+    guards = True
+
+
+CALLS: dict[str, type[AioCalls]] = {
+    "unary_unary": UnaryUnary,
+    "unary_stream": UnaryStream,
+    "stream_unary": StreamUnary,
+    "stream_stream": StreamStream,
+}

@@ -1,0 +1,166 @@
+"""A service as a grpc.aio.Channel."""
+
+import asyncio
+import contextlib
+from collections.abc import Callable, Sequence
+from types import TracebackType
+from typing import Any, Self
+
+import grpc
+import grpc.aio
+
+from ..balance import Connectivity
+from ..model import Endpoint
+from .aio_calls import CALLS
+from .aio_connection import AioConnection
+from .aio_deferred import DeferredCall
+from .aio_interceptors import intercepted, of_arity
+from .cluster import Cluster, Service
+from .connection_options import ConnectionOptions, to_grpc
+from .method import Method
+
+
+class AioChannel(grpc.aio.Channel):
+    """Balances every call over the endpoints of one service. Made by `trimtab.aio.channel`."""
+
+    def __init__(
+        self,
+        service: Service,
+        connections: ConnectionOptions,
+        interceptors: Sequence[grpc.aio.ClientInterceptor] = (),
+    ) -> None:
+        def connect(endpoint: Endpoint, report: Callable[[Connectivity], object]) -> AioConnection:
+            return AioConnection(endpoint, report, connections)
+
+        self._interceptors = {arity: of_arity(arity, interceptors) for arity in CALLS}
+        self._deferred: set[DeferredCall] = set()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self.cluster = Cluster(service, connect)
+        with contextlib.suppress(RuntimeError):
+            # Made outside of a running loop, it starts with its first call.
+            self._start(asyncio.get_running_loop())
+
+    def prepare(self) -> asyncio.AbstractEventLoop:
+        """The loop to run in, with discovery under way. Raises UsageError once closed."""
+        if self.cluster.closed:
+            raise grpc.aio.UsageError("Channel is closed.")
+        return self._loop or self._start(asyncio.get_running_loop())
+
+    def _start(self, loop: asyncio.AbstractEventLoop) -> asyncio.AbstractEventLoop:
+        self._loop = loop
+        self.cluster.start(loop)
+        return loop
+
+    def track(self, call: DeferredCall) -> None:
+        """Remember a deferred call, to cancel it when the channel closes."""
+        self._deferred.add(call)
+        call.add_done_callback(self._deferred.discard)
+
+    async def close(self, grace: float | None = None) -> None:
+        """Take no more calls; cancel those under way after `grace` seconds, at once without."""
+        if grace is not None and grace < 0:
+            raise ValueError(f"grace must be non-negative, got {grace}.")
+        self.cluster.close()
+        connections = [c for c in self.cluster.connections if isinstance(c, AioConnection)]
+        closing = [connection.close_within(grace) for connection in connections]
+        for call in tuple(self._deferred):
+            call.cancel()
+        if closing:
+            await asyncio.gather(*closing)
+        self.cluster.disconnect()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc_val: BaseException | None,
+        exc_tb: TracebackType | None,
+    ) -> None:
+        await self.close()
+
+    def __del__(self) -> None:
+        cluster = self.__dict__.get("cluster")
+        if cluster is not None:
+            cluster.abandon()
+
+    def get_state(self, try_to_connect: bool = False) -> grpc.ChannelConnectivity:
+        """READY when any endpoint is. Connections are opened ahead of need, so `try_to_connect` changes little."""
+        if self.cluster.closed:
+            return grpc.ChannelConnectivity.SHUTDOWN
+        if try_to_connect:
+            self.prepare()
+        return to_grpc(self.cluster.connectivity())
+
+    async def wait_for_state_change(self, last_observed_state: grpc.ChannelConnectivity) -> None:
+        """Return once the state is another than `last_observed_state`."""
+        while self.get_state() is last_observed_state:
+            changed = asyncio.get_running_loop().create_future()
+
+            def wake(changed: "asyncio.Future[None]" = changed) -> None:
+                if not changed.done():
+                    changed.set_result(None)
+
+            self.cluster.add_waiter(wake)
+            try:
+                await changed
+            finally:
+                self.cluster.remove_waiter(wake)
+
+    async def channel_ready(self) -> None:
+        """Return once an endpoint is ready."""
+        while (state := self.get_state(try_to_connect=True)) is not grpc.ChannelConnectivity.READY:
+            if state is grpc.ChannelConnectivity.SHUTDOWN:
+                raise grpc.aio.UsageError("Channel is closed.")
+            await self.wait_for_state_change(state)
+
+    def unary_unary(
+        self,
+        method: str,
+        request_serializer: Any = None,
+        response_deserializer: Any = None,
+        _registered_method: Any = False,
+    ) -> Any:
+        return self._calls(Method("unary_unary", method, request_serializer, response_deserializer, _registered_method))
+
+    def unary_stream(
+        self,
+        method: str,
+        request_serializer: Any = None,
+        response_deserializer: Any = None,
+        _registered_method: Any = False,
+    ) -> Any:
+        return self._calls(
+            Method("unary_stream", method, request_serializer, response_deserializer, _registered_method)
+        )
+
+    def stream_unary(
+        self,
+        method: str,
+        request_serializer: Any = None,
+        response_deserializer: Any = None,
+        _registered_method: Any = False,
+    ) -> Any:
+        return self._calls(
+            Method("stream_unary", method, request_serializer, response_deserializer, _registered_method)
+        )
+
+    def stream_stream(
+        self,
+        method: str,
+        request_serializer: Any = None,
+        response_deserializer: Any = None,
+        _registered_method: Any = False,
+    ) -> Any:
+        return self._calls(
+            Method("stream_stream", method, request_serializer, response_deserializer, _registered_method)
+        )
+
+    def _calls(self, method: Method) -> Any:
+        if interceptors := self._interceptors[method.arity]:
+            return intercepted(self, method, interceptors)
+        return CALLS[method.arity](self, method)
+
+    def __repr__(self) -> str:
+        return f"<trimtab.aio.channel {self.cluster.summary()}>"

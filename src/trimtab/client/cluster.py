@@ -1,0 +1,269 @@
+"""One service as one channel sees it: discovery, balancer and connections brought together.
+
+Everything but `pick` runs in the channel's loop, one thing after the other. Synchronous and asyncio channels share this
+file; what differs is the loop and how a connection is opened.
+"""
+
+import logging
+import random
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from ..balance import Balancer, Connectivity, Node, Pick, Request
+from ..errors import NoEndpoints, Unavailable
+from ..model import Assignment, Endpoint, Policy
+from . import discoveries
+from .bootstrap import Bootstrap
+from .discovery import Discovery
+from .loop import Loop
+from .warm_up import GRACE_S, Gate, WarmUp
+
+logger = logging.getLogger(__name__)
+
+
+class Connection(Protocol):
+    """A connection to one endpoint, owned by its node."""
+
+    @property
+    def channel(self) -> object:
+        """grpc's own channel."""
+        ...
+
+    def close(self) -> None:
+        """Let go of it; again is harmless."""
+        ...
+
+
+Connect = Callable[[Endpoint, Callable[[Connectivity], object]], Connection]
+"""Opens a connection and reports its states, in the channel's loop, from then on."""
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """Which service, found where, balanced how."""
+
+    name: str
+    bootstrap: Bootstrap
+    policy: Policy = field(default_factory=Policy)
+
+
+class Cluster:
+    """The endpoints of one service, connected and balanced."""
+
+    def __init__(self, service: Service, connect: Connect) -> None:
+        self.name = service.name
+        self._bootstrap = service.bootstrap
+        self._connect = connect
+        self._balancer = Balancer(
+            service.policy, client_id=service.bootstrap.node.id, rng=random.Random(), clock=time.monotonic
+        )
+        self.pick: Callable[[Request], Pick | None] = self._balancer.pick
+        """The hot path, from any thread: a node for this request, or None if there is none right now."""
+        self._loop: Loop | None = None
+        self._discovery: Discovery | None = None
+        self._connections: set[Connection] = set()
+        self._warm_up: WarmUp | None = None
+        self._in_grace = False
+        self._assigned = False
+        self._refused: Unavailable | None = None
+        self._waiters: dict[Callable[[], object], None] = {}
+        self.closed = False
+
+    @property
+    def started(self) -> bool:
+        """Whether it was told which loop to run in."""
+        return self._loop is not None
+
+    def start(self, loop: Loop) -> None:
+        """Ask for the service's endpoints; news arrive in `loop`."""
+        self._loop = loop
+        self._discovery = discoveries.current().acquire(self._bootstrap)
+        self._discovery.subscribe(self.name, self._heard)
+
+    def close(self) -> None:
+        """Take no more calls, and no more news. Connections stay until `disconnect`."""
+        if self.closed:
+            return
+        self.closed = True
+        self._hear_no_more()
+        self._balancer.update(Assignment(self.name))
+        self._changed()
+
+    def disconnect(self) -> None:
+        """Close every connection, with the calls on it."""
+        for connection in tuple(self._connections):
+            connection.close()
+        self._connections.clear()
+
+    def abandon(self) -> None:
+        """The channel was collected without having been closed: whichever thread this is, no lock may be taken here."""
+        if self.closed or self._loop is None:
+            return
+        try:
+            self._loop.call_soon_threadsafe(self._close_and_disconnect)
+        except RuntimeError:
+            # The event loop is closed, and the connections with it. What is left is the subscription.
+            self.closed = True
+            threading.Thread(target=self._hear_no_more, daemon=True).start()
+
+    def _close_and_disconnect(self) -> None:
+        self.close()
+        self.disconnect()
+
+    def _hear_no_more(self) -> None:
+        if self._discovery is not None:
+            self._discovery.unsubscribe(self.name, self._heard)
+            discoveries.current().release(self._bootstrap)
+            self._discovery = None
+
+    # What calls ask.
+
+    @property
+    def assigned(self) -> bool:
+        """Whether the control plane has ever sent this service."""
+        return self._assigned
+
+    @property
+    def nodes(self) -> tuple[Node, ...]:
+        """The nodes of the current assignment."""
+        return tuple(self._balancer.nodes)
+
+    @property
+    def connections(self) -> tuple[Connection, ...]:
+        """Every connection, those included that only finish their calls."""
+        return tuple(self._connections)
+
+    def refusal(self) -> Unavailable | None:
+        """Why waiting is pointless as things stand; None: it is not."""
+        if self._refused is not None and not self._assigned:
+            return self._refused
+        if self._assigned and not self._balancer.waiting and not self.nodes:
+            return NoEndpoints(
+                f"{self.name}: the control plane lists no endpoint that may be used; "
+                "check that the Service's selector matches Pods and that they are ready"
+            )
+        return None
+
+    def awaited(self) -> str:
+        """What a call without a node waits for, and how it stands with it."""
+        if not self._assigned:
+            found = self._discovery.describe() if self._discovery is not None else "discovery has not started"
+            return f"{self.name}: no endpoints known yet; {found}"
+        ready = sum(node.connectivity is Connectivity.READY for node in self.nodes)
+        return f"{self.name}: {ready} of {len(self.nodes)} endpoints are connected"
+
+    def summary(self) -> str:
+        """The service and how it does, for a repr."""
+        ready = sum(node.connectivity is Connectivity.READY for node in self.nodes)
+        in_flight = sum(node.in_flight for node in self.nodes)
+        counts = "closed" if self.closed else f"{len(self.nodes)} endpoints, {ready} ready, {in_flight} in flight"
+        return f"{self.name} [{counts}]"
+
+    def connectivity(self) -> Connectivity:
+        """The states of all connections as one, as gRPC aggregates those of subchannels."""
+        states = {node.connectivity for node in self._balancer.nodes}
+        if Connectivity.READY in states:
+            return Connectivity.READY
+        if self.refusal() is not None or states == {Connectivity.TRANSIENT_FAILURE}:
+            return Connectivity.TRANSIENT_FAILURE
+        return Connectivity.CONNECTING if self.started else Connectivity.IDLE
+
+    # Whoever waits for a change, in the loop.
+
+    def add_waiter(self, waiter: Callable[[], object]) -> None:
+        """Call `waiter` once, at the next change."""
+        self._waiters[waiter] = None
+
+    def remove_waiter(self, waiter: Callable[[], object]) -> None:
+        """Wait no more."""
+        self._waiters.pop(waiter, None)
+
+    def _changed(self) -> None:
+        waiters, self._waiters = self._waiters, {}
+        for waiter in waiters:
+            waiter()
+
+    # News, in the loop.
+
+    def _heard(self, news: Assignment | Unavailable) -> None:
+        """In the discovery thread: hand over to the loop."""
+        assert self._loop is not None
+        try:
+            self._loop.call_soon_threadsafe(self._apply, news)
+        except RuntimeError:
+            logger.debug("%s: its event loop is closed", self.name)
+
+    def _apply(self, news: Assignment | Unavailable) -> None:
+        if self.closed:
+            return
+        if isinstance(news, Unavailable):
+            self._refused = news
+        else:
+            self._refused = None
+            self._assign(news)
+        self._changed()
+
+    def _assign(self, assignment: Assignment) -> None:
+        changes = self._balancer.update(assignment)
+        if not self._assigned:
+            self._assigned, self._warm_up = True, WarmUp()
+        opened, closed = len(changes.opened), len(changes.closed)
+        logger.info("%s: %d endpoints, %d new, %d gone", self.name, len(assignment), opened, closed)
+        for node in changes.closed:
+            if self._warm_up is not None:
+                self._warm_up.forget(node)
+            node.retire(self._drained)
+        for node in changes.opened:
+            self._open(node)
+        self._pass_gate()
+
+    def _open(self, node: Node) -> None:
+        if self._warm_up is not None:
+            self._warm_up.observe(node, node.connectivity)
+        connection = self._connect(node.endpoint, lambda state: self._connectivity_changed(node, state))
+        node.transport = connection
+        self._connections.add(connection)
+
+    def _connectivity_changed(self, node: Node, state: Connectivity) -> None:
+        if self._warm_up is not None and not node.retired:
+            self._warm_up.observe(node, state)
+            self._pass_gate()
+        else:
+            self._balancer.connectivity_changed(node, state)
+            self._changed()
+
+    def _pass_gate(self) -> None:
+        if self._warm_up is None:
+            return
+        gate = self._warm_up.gate
+        if gate is Gate.OPEN:
+            self._open_gate()
+        elif gate is Gate.IN_GRACE and not self._in_grace:
+            assert self._loop is not None
+            self._in_grace = True
+            self._loop.call_later(GRACE_S, self._open_gate)
+
+    def _open_gate(self) -> None:
+        if self._warm_up is None:
+            return
+        states, self._warm_up = self._warm_up.states, None
+        for node, state in states.items():
+            self._balancer.connectivity_changed(node, state)
+        self._changed()
+
+    def _drained(self, node: Node) -> None:
+        """The last call of a retired node has ended; from any thread."""
+        assert self._loop is not None
+        try:
+            self._loop.call_soon_threadsafe(self._let_go, node)
+        except RuntimeError:
+            logger.debug("%s: its event loop is closed", self.name)
+
+    def _let_go(self, node: Node) -> None:
+        connection = node.transport
+        if connection in self._connections and not node.outstanding:
+            self._connections.discard(connection)
+            connection.close()

@@ -1,0 +1,83 @@
+"""How a connection to one endpoint is made, in both worlds."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import grpc
+
+from ..balance import Connectivity
+from ..model import Endpoint
+from ..model.target import ServiceRef, strip_scheme
+
+Option = tuple[str, object]
+
+_DEFAULTS: tuple[Option, ...] = (
+    # Endpoints are Pods: back within seconds or gone. gRPC's defaults wait up to two minutes.
+    ("grpc.initial_reconnect_backoff_ms", 250),
+    ("grpc.max_reconnect_backoff_ms", 5_000),
+    # How long one attempt to connect may take.
+    ("grpc.min_reconnect_backoff_ms", 5_000),
+    # An endpoint is addressed by IP inside the cluster: a proxy meant for the outside must not catch it.
+    ("grpc.enable_http_proxy", 0),
+    # Connections are opened ahead of need, and so are not given up for lack of it.
+    ("grpc.client_idle_timeout_ms", 0x7FFFFFFF),
+)
+
+_STATES = {
+    grpc.ChannelConnectivity.IDLE: Connectivity.IDLE,
+    grpc.ChannelConnectivity.CONNECTING: Connectivity.CONNECTING,
+    grpc.ChannelConnectivity.READY: Connectivity.READY,
+    grpc.ChannelConnectivity.TRANSIENT_FAILURE: Connectivity.TRANSIENT_FAILURE,
+}
+_FROM_GRPC = {**_STATES, grpc.ChannelConnectivity.SHUTDOWN: Connectivity.TRANSIENT_FAILURE}
+_TO_GRPC = {ours: theirs for theirs, ours in _STATES.items()}
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectionOptions:
+    """What the connections of one channel have in common."""
+
+    options: tuple[Option, ...]
+    credentials: grpc.ChannelCredentials | None = None
+    compression: grpc.Compression | None = None
+
+
+def connection_options(
+    target: str,
+    authority: str | None,
+    options: Sequence[Option] | None,
+    credentials: grpc.ChannelCredentials | None,
+    compression: grpc.Compression | None,
+) -> ConnectionOptions:
+    """The user's options over ours: what the user sets wins, down to `grpc.default_authority`."""
+    merged = dict(_DEFAULTS)
+    merged["grpc.default_authority"] = service_authority(target)
+    given = tuple(options or ())
+    if authority is not None:
+        given += (("grpc.default_authority", authority),)
+    names = {name for name, _ in given}
+    ours = tuple((name, value) for name, value in merged.items() if name not in names)
+    return ConnectionOptions(ours + given, credentials, compression)
+
+
+def service_authority(target: str) -> str:
+    """The authority of a target: the service's name as the user wrote it. A port's name has no place in an authority."""
+    name = strip_scheme(target)
+    port = ServiceRef.parse(target).port
+    return name if port is None or port.isdigit() else name.partition(":")[0]
+
+
+def grpc_target(endpoint: Endpoint) -> str:
+    """The endpoint's address as a gRPC target that needs no resolving."""
+    family = "ipv6" if endpoint.authority.startswith("[") else "ipv4"
+    return f"{family}:{endpoint.authority}"
+
+
+def from_grpc(state: grpc.ChannelConnectivity) -> Connectivity:
+    """gRPC's word for a connection's state in ours."""
+    return _FROM_GRPC[state]
+
+
+def to_grpc(state: Connectivity) -> grpc.ChannelConnectivity:
+    """Our word for a connection's state in gRPC's."""
+    return _TO_GRPC[state]

@@ -1,0 +1,187 @@
+"""What this process knows from one control plane: one ADS stream, shared by every channel of the process.
+
+The protocol is `xds.client_stream`; here are its thread, its reconnects and its listeners. A thread with a synchronous
+stream serves synchronous and asyncio channels alike, whatever event loops come and go.
+"""
+
+import logging
+import random
+import threading
+import time
+from collections.abc import Callable
+
+import grpc
+
+from ..errors import BootstrapError, ProtocolError, ServiceNotFound, Unavailable
+from ..model import Assignment
+from ..xds.assignment import decode_assignment
+from ..xds.backoff import Backoff
+from ..xds.client_stream import ClientStream, Update
+from ..xds.discovery import NOT_FOUND, DiscoveryRequest, DiscoveryResponse, ResourceError
+from ..xds.resource_type import ENDPOINTS
+from .ads_transport import AdsStream
+from .bootstrap import Bootstrap
+
+logger = logging.getLogger(__name__)
+
+Listener = Callable[[Assignment | Unavailable], object]
+"""Told about one service; called from the discovery thread and must return at once."""
+
+
+class Discovery:
+    """Subscriptions to the services of one control plane. Every method may be called from any thread."""
+
+    def __init__(self, bootstrap: Bootstrap, rng: random.Random | None = None) -> None:
+        self._server = bootstrap.servers[0]
+        self._protocol: ClientStream[Assignment] = ClientStream(ENDPOINTS, bootstrap.node, _decode)
+        self._listeners: dict[str, list[Listener]] = {}
+        self._refused: dict[str, Unavailable] = {}
+        self._warned: set[str] = set()
+        self._backoff = Backoff(rng or random.Random())
+        self._lock = threading.Lock()
+        self._stopped = threading.Event()
+        self._stream: AdsStream | None = None
+        self._answering = False
+        self._silent_since = time.monotonic()
+        self._trouble = ""
+        self._thread: threading.Thread | None = None
+
+    def subscribe(self, name: str, listener: Listener) -> None:
+        """Tell `listener` what is known about `name`, now and whenever that changes."""
+        with self._lock:
+            self._listeners.setdefault(name, []).append(listener)
+            self._send(self._protocol.subscribe(name))
+            if (news := self._protocol.known(name) or self._refused.get(name)) is not None:
+                listener(news)
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._run, name="trimtab-discovery", daemon=True)
+                self._thread.start()
+
+    def unsubscribe(self, name: str, listener: Listener) -> None:
+        """Tell `listener` no more."""
+        with self._lock:
+            listeners = self._listeners.get(name, [])
+            if listener in listeners:
+                listeners.remove(listener)
+            if not listeners and self._listeners.pop(name, None) is not None:
+                self._refused.pop(name, None)
+                self._send(self._protocol.unsubscribe(name))
+
+    def stop(self) -> None:
+        """Tell the thread to close the stream and end; it does so at once, this does not wait for it."""
+        self._stopped.set()
+        with self._lock:
+            stream = self._stream
+        if stream is not None:
+            stream.cancel()
+
+    def describe(self) -> str:
+        """How it stands with the control plane, for an error message."""
+        silent_s = time.monotonic() - self._silent_since
+        if self._answering:
+            return f"control plane {self._server.uri} is connected but has not sent this service"
+        if self._trouble:
+            return f"control plane {self._server.uri} unreachable since {silent_s:.1f} s: {self._trouble}"
+        return f"control plane {self._server.uri} has not answered for {silent_s:.1f} s"
+
+    def _run(self) -> None:
+        while not self._stopped.is_set():
+            try:
+                self._converse()
+            except grpc.RpcError as error:
+                self._lost(_reason(error))
+            except BootstrapError as error:
+                self._lost(str(error))
+            except Exception as error:
+                logger.exception("discovery failed unexpectedly; it will be tried again")
+                self._lost(repr(error))
+            else:
+                self._lost("the control plane closed the stream")
+            self._stopped.wait(self._backoff.next_s())
+
+    def _converse(self) -> None:
+        stream = AdsStream(self._server)
+        try:
+            with self._lock:
+                self._stream = stream
+                self._send(self._protocol.connected())
+            if self._stopped.is_set():
+                return
+            for data in stream:
+                self._received(data)
+        finally:
+            with self._lock:
+                self._stream = None
+                self._protocol.disconnected()
+            stream.close()
+
+    def _received(self, data: bytes) -> None:
+        try:
+            response = DiscoveryResponse.parse(data)
+            with self._lock:
+                self._answered()
+                reaction = self._protocol.received(response)
+                self._send(reaction.request)
+                for update in reaction.updates:
+                    self._publish(update)
+        except ProtocolError as error:
+            # Without a nonce there is nothing to refuse; the subscription stands and so does what is known.
+            logger.warning("control plane %s sent %s; ignored", self._server.uri, error)
+            return
+        if reaction.request.error is not None:
+            logger.warning(
+                "control plane %s sent what cannot be used, the last good state stays: %s",
+                self._server.uri,
+                reaction.request.error,
+            )
+
+    def _answered(self) -> None:
+        # A stream that was answered once is no failure when it ends (gRFC A57): the next wait is short.
+        self._backoff.reset()
+        if not self._answering and self._trouble:
+            logger.info("control plane %s answers again", self._server.uri)
+        self._answering, self._trouble = True, ""
+
+    def _lost(self, reason: str) -> None:
+        if self._stopped.is_set():
+            return
+        if self._answering or not self._trouble:
+            self._silent_since = time.monotonic() if self._answering else self._silent_since
+            logger.warning("control plane %s is lost, what is known stays in use: %s", self._server.uri, reason)
+        self._answering, self._trouble = False, reason
+
+    def _publish(self, update: Update[Assignment]) -> None:
+        if update.resource is not None:
+            self._refused.pop(update.name, None)
+            self._warned.discard(update.name)
+            self._tell(update.name, update.resource)
+        elif update.error is not None and self._protocol.known(update.name) is None:
+            self._refused[update.name] = refusal = _refusal(update.error)
+            self._tell(update.name, refusal)
+        elif update.error is not None and update.name not in self._warned:
+            self._warned.add(update.name)
+            logger.warning("%s: %s; the last known endpoints stay in use", update.name, update.error.message)
+
+    def _tell(self, name: str, news: Assignment | Unavailable) -> None:
+        for listener in tuple(self._listeners.get(name, ())):
+            listener(news)
+
+    def _send(self, request: DiscoveryRequest | None) -> None:
+        if request is not None and self._stream is not None:
+            self._stream.send(request.serialize())
+
+
+def _decode(body: bytes, version: str) -> tuple[str, Assignment]:
+    assignment = decode_assignment(body, version)
+    return assignment.cluster, assignment
+
+
+def _refusal(error: ResourceError) -> Unavailable:
+    kind = ServiceNotFound if error.code == NOT_FOUND else Unavailable
+    return kind(error.message or f"the control plane knows no service {error.name}")
+
+
+def _reason(error: grpc.RpcError) -> str:
+    """The core of gRPC's details: what it says behind `last error:`."""
+    details = error.details() or error.code().name
+    return details.rpartition("last error: ")[2].removeprefix("UNKNOWN: ")

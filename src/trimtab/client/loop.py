@@ -1,0 +1,100 @@
+"""Where the slow path of a channel runs: one thing after the other, so that it needs no lock.
+
+An asyncio channel uses its event loop. A synchronous channel uses a `ThreadLoop`: a thread that offers the two methods of
+an event loop which the slow path needs.
+"""
+
+import heapq
+import itertools
+import logging
+import queue
+import threading
+import time
+from collections.abc import Callable
+from typing import Protocol
+
+logger = logging.getLogger(__name__)
+
+
+class Timer(Protocol):
+    """A callback that was scheduled and can still be called off."""
+
+    def cancel(self) -> None: ...
+
+
+class Loop(Protocol):
+    """What the slow path asks of an event loop; `asyncio.AbstractEventLoop` offers it."""
+
+    def call_soon_threadsafe(self, callback: Callable[..., object], *args: object) -> object: ...
+
+    def call_later(self, delay: float, callback: Callable[..., object], *args: object) -> Timer: ...
+
+
+class _ThreadTimer:
+    __slots__ = ("callback",)
+
+    def __init__(self, callback: Callable[[], object]) -> None:
+        self.callback: Callable[[], object] | None = callback
+
+    def cancel(self) -> None:
+        self.callback = None
+
+
+class ThreadLoop:
+    """A daemon thread that runs callbacks in the order they came."""
+
+    def __init__(self, name: str) -> None:
+        self._ready: queue.SimpleQueue[Callable[[], object] | None] = queue.SimpleQueue()
+        self._timers: list[tuple[float, int, _ThreadTimer]] = []
+        self._order = itertools.count()
+        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
+        self._thread.start()
+
+    def call_soon_threadsafe(self, callback: Callable[..., object], *args: object) -> None:
+        """Run `callback` soon; from any thread."""
+        self._ready.put(lambda: callback(*args))
+
+    def call_later(self, delay: float, callback: Callable[..., object], *args: object) -> Timer:
+        """Run `callback` after `delay` seconds; only from callbacks of this loop."""
+        timer = _ThreadTimer(lambda: callback(*args))
+        heapq.heappush(self._timers, (time.monotonic() + delay, next(self._order), timer))
+        return timer
+
+    def stop(self) -> None:
+        """End the thread after the callbacks that are already there."""
+        self._ready.put(None)
+
+    def join(self, timeout_s: float | None = None) -> None:
+        """Wait for the thread to end, unless called from it."""
+        if threading.current_thread() is not self._thread:
+            self._thread.join(timeout_s)
+
+    def _run(self) -> None:
+        while True:
+            try:
+                callback = self._ready.get(timeout=self._until_next_timer_s())
+            except queue.Empty:
+                self._run_timers()
+                continue
+            if callback is None:
+                return
+            _guarded(callback)
+            # Not to keep alive what the callback refers to while there is nothing to do.
+            del callback
+            self._run_timers()
+
+    def _until_next_timer_s(self) -> float | None:
+        return max(0.0, self._timers[0][0] - time.monotonic()) if self._timers else None
+
+    def _run_timers(self) -> None:
+        while self._timers and self._timers[0][0] <= time.monotonic():
+            _, _, timer = heapq.heappop(self._timers)
+            if timer.callback is not None:
+                _guarded(timer.callback)
+
+
+def _guarded(callback: Callable[[], object]) -> None:
+    try:
+        callback()
+    except Exception:
+        logger.exception("a callback failed")

@@ -1,0 +1,53 @@
+"""One RPC method of a stub, and what starting its calls has in common in both worlds."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from ..balance import Node, Request
+from ..balance.request import NO_ATTRIBUTES, NO_METADATA
+from . import attributes
+from .cluster import Cluster
+
+
+@dataclass(frozen=True, slots=True)
+class Method:
+    """One RPC method as a stub declared it."""
+
+    arity: str
+    """`unary_unary`, `unary_stream`, `stream_unary` or `stream_stream`: also the channel's method for its callables."""
+    name: str
+    serializer: Callable[[Any], bytes] | None
+    deserializer: Callable[[bytes], Any] | None
+    registered: bool = False
+
+    def callable_on(self, channel: Any) -> Any:
+        """grpc's own multi-callable for this method on one connection's channel."""
+        # Only generated stubs pass the flag, and only where grpcio knows it.
+        extra = {"_registered_method": True} if self.registered else {}
+        return getattr(channel, self.arity)(self.name, self.serializer, self.deserializer, **extra)
+
+
+class MethodCalls:
+    """Base of the multi-callables: the context of a call, and grpc's multi-callable on each connection."""
+
+    def __init__(self, cluster: Cluster, method: Method) -> None:
+        self._cluster = cluster
+        self._method = method
+        self._pick = cluster.pick
+        self._bare = Request(method.name)
+        self._callables: dict[Node, Any] = {}
+
+    def _context(self, metadata: Any) -> Request:
+        """What the picker may know about a call."""
+        given = attributes.current.get()
+        if not metadata and given is NO_ATTRIBUTES:
+            return self._bare
+        return Request(self._method.name, metadata or NO_METADATA, given)
+
+    def _callable_for(self, node: Node) -> Any:
+        """grpc's multi-callable on the node's connection, made once and let go with the connection."""
+        made = self._method.callable_on(node.transport.channel)
+        self._callables = {known: it for known, it in self._callables.items() if not known.retired}
+        self._callables[node] = made
+        return made

@@ -1,0 +1,130 @@
+"""A control plane for tests of the client: a real gRPC server that sends what a test tells it to."""
+
+import queue
+import threading
+from collections.abc import Iterator
+from concurrent import futures
+from typing import Any, Self
+
+import grpc
+
+from trimtab.model import Assignment, Endpoint, Locality, LocalityEndpoints
+from trimtab.xds.assignment import encode_body
+from trimtab.xds.discovery import DiscoveryRequest, ResourceError, encode_resource, encode_response
+from trimtab.xds.resource_type import ADS_SERVICE, ENDPOINTS, STREAM_AGGREGATED_RESOURCES
+
+
+class AdsServer:
+    """Answers subscriptions with the resources and errors it was given, and pushes changes to open streams."""
+
+    def __init__(self, port: int = 0, credentials: grpc.ServerCredentials | None = None) -> None:
+        self.resources: dict[str, bytes] = {}
+        self.errors: dict[str, ResourceError] = {}
+        self.requests: list[DiscoveryRequest] = []
+        self.streams_opened = 0
+        self._version = 0
+        self._streams: set[_Stream] = set()
+        self._changed = threading.Condition()
+        self._server = grpc.server(futures.ThreadPoolExecutor(16), options=[("grpc.so_reuseport", 0)])
+        handler = grpc.stream_stream_rpc_method_handler(self._serve)
+        self._server.add_generic_rpc_handlers(
+            (grpc.method_handlers_generic_handler(ADS_SERVICE, {STREAM_AGGREGATED_RESOURCES: handler}),)
+        )
+        address = f"127.0.0.1:{port}"
+        bound = (
+            self._server.add_insecure_port(address)
+            if credentials is None
+            else self._server.add_secure_port(address, credentials)
+        )
+        self.port = bound
+        self.address = f"127.0.0.1:{bound}"
+        self._server.start()
+
+    def assign(self, name: str, *endpoints: Endpoint) -> None:
+        """`name` has these endpoints from now on."""
+        group = LocalityEndpoints(Locality("eu", "eu-a"), endpoints)
+        self.send(name, encode_body(Assignment(name, (group,) if endpoints else ())))
+
+    def send(self, name: str, body: bytes) -> None:
+        """`name` is this encoded ClusterLoadAssignment from now on."""
+        with self._changed:
+            self.resources[name] = encode_resource(ENDPOINTS, name, body)
+            self.errors.pop(name, None)
+            self._push()
+
+    def refuse(self, name: str, message: str, code: int = 5) -> None:
+        """`name` cannot be had, and this is why."""
+        with self._changed:
+            self.resources.pop(name, None)
+            self.errors[name] = ResourceError(name, code, message)
+            self._push()
+
+    def wait_for_request(self, matches: Any, timeout_s: float = 10) -> DiscoveryRequest:
+        """The first request so far, or to come, for which `matches` is true."""
+        with self._changed:
+            found: list[DiscoveryRequest] = []
+            if not self._changed.wait_for(lambda: found.extend(filter(matches, self.requests)) or found, timeout_s):
+                raise TimeoutError(f"no such request among {self.requests}")
+            return found[0]
+
+    def wait_for_streams(self, count: int, timeout_s: float = 10) -> None:
+        """Return once `count` streams are open."""
+        with self._changed:
+            if not self._changed.wait_for(lambda: len(self._streams) == count, timeout_s):
+                raise TimeoutError(f"{len(self._streams)} streams are open, not {count}")
+
+    def close(self) -> None:
+        self._server.stop(None).wait()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self.close()
+
+    def _push(self) -> None:
+        self._version += 1
+        for stream in self._streams:
+            stream.outbox.put(self._version)
+
+    def _serve(self, requests: Iterator[bytes], context: grpc.ServicerContext) -> Iterator[bytes]:
+        stream = _Stream()
+        with self._changed:
+            self._streams.add(stream)
+            self.streams_opened += 1
+            self._changed.notify_all()
+        context.add_callback(lambda: self._gone(stream))
+        threading.Thread(target=self._read, args=(requests, stream), daemon=True).start()
+        while (version := stream.outbox.get()) is not None:
+            with self._changed:
+                stream.nonce += 1
+                resources = [self.resources[name] for name in stream.names if name in self.resources]
+                errors = [self.errors[name] for name in stream.names if name in self.errors]
+            if resources or errors:
+                yield encode_response(ENDPOINTS, f"v{version}", str(stream.nonce), resources, errors)
+
+    def _read(self, requests: Iterator[bytes], stream: "_Stream") -> None:
+        try:
+            for data in requests:
+                request = DiscoveryRequest.parse(data)
+                with self._changed:
+                    self.requests.append(request)
+                    changed, stream.names = request.names != stream.names, request.names
+                    if changed:
+                        stream.outbox.put(self._version)
+                    self._changed.notify_all()
+        except grpc.RpcError:
+            pass
+
+    def _gone(self, stream: "_Stream") -> None:
+        with self._changed:
+            self._streams.discard(stream)
+            self._changed.notify_all()
+        stream.outbox.put(None)
+
+
+class _Stream:
+    def __init__(self) -> None:
+        self.outbox: queue.SimpleQueue[int | None] = queue.SimpleQueue()
+        self.names: tuple[str, ...] = ()
+        self.nonce = 0

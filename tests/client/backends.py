@@ -1,0 +1,95 @@
+"""Backends for tests of the client: real gRPC servers in this process, one port each."""
+
+import threading
+import time
+from collections.abc import Iterator
+from concurrent import futures
+from typing import Self
+
+import grpc
+
+from trimtab.model import Endpoint
+
+SERVICE = "shop.Shop"
+
+
+class Backend:
+    """Counts what it serves. Requests say what to do: `fail`, `slow`, `sleep`; anything else is echoed."""
+
+    def __init__(self, port: int = 0, credentials: grpc.ServerCredentials | None = None) -> None:
+        self.calls = 0
+        self.metadata: list[tuple[tuple[str, str | bytes], ...]] = []
+        self.release = threading.Event()
+        self.entered = threading.Semaphore(0)
+        self._lock = threading.Lock()
+        self._server = grpc.server(futures.ThreadPoolExecutor(32), options=[("grpc.so_reuseport", 0)])
+        handlers = {
+            "Echo": grpc.unary_unary_rpc_method_handler(self._unary_unary),
+            "List": grpc.unary_stream_rpc_method_handler(self._unary_stream),
+            "Sum": grpc.stream_unary_rpc_method_handler(self._stream_unary),
+            "Chat": grpc.stream_stream_rpc_method_handler(self._stream_stream),
+        }
+        self._server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(SERVICE, handlers),))
+        address = f"127.0.0.1:{port}"
+        self.port = (
+            self._server.add_insecure_port(address)
+            if credentials is None
+            else self._server.add_secure_port(address, credentials)
+        )
+        self._server.start()
+
+    @property
+    def endpoint(self) -> Endpoint:
+        return Endpoint("127.0.0.1", self.port)
+
+    def close(self) -> None:
+        self.release.set()
+        self._server.stop(None).wait()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self.close()
+
+    def _began(self, request: bytes, context: grpc.ServicerContext) -> None:
+        with self._lock:
+            self.calls += 1
+            self.metadata.append(tuple((m.key, m.value) for m in context.invocation_metadata()))
+        self.entered.release()
+        self._obey(request, context)
+
+    def _obey(self, request: bytes, context: grpc.ServicerContext) -> None:
+        if request == b"fail":
+            context.abort(grpc.StatusCode.FAILED_PRECONDITION, "as asked")
+        if request == b"slow":
+            self.release.wait(10)
+
+    def _unary_unary(self, request: bytes, context: grpc.ServicerContext) -> bytes:
+        self._began(request, context)
+        context.set_trailing_metadata((("served-by", str(self.port)),))
+        return str(self.port).encode() if request == b"who" else request
+
+    def _unary_stream(self, request: bytes, context: grpc.ServicerContext) -> Iterator[bytes]:
+        self._began(b"", context)
+        for index in range(3):
+            yield b"%d" % index
+        self._obey(request, context)
+        if request == b"endless":
+            while context.is_active():
+                yield b"more"
+                time.sleep(0.01)
+
+    def _stream_unary(self, requests: Iterator[bytes], context: grpc.ServicerContext) -> bytes:
+        self._began(b"", context)
+        parts = []
+        for request in requests:
+            self._obey(request, context)
+            parts.append(request)
+        return b"+".join(parts)
+
+    def _stream_stream(self, requests: Iterator[bytes], context: grpc.ServicerContext) -> Iterator[bytes]:
+        self._began(b"", context)
+        for request in requests:
+            self._obey(request, context)
+            yield request

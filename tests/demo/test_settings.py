@@ -1,0 +1,31 @@
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from trimtab.demo.settings import Settings
+from trimtab.errors import DemoError
+
+
+@pytest.mark.parametrize(
+    ("choice", "message"),
+    [
+        ({"backends": 1}, "--backends: expected a number from 2 to 100, got 1"),
+        ({"backends": 101}, "--backends"),
+        ({"clients": 0}, "--clients"),
+        ({"duration_s": 0.5}, "--duration"),
+        ({"duration_s": float("nan")}, "--duration"),
+        ({"scenario": "chaos"}, "--scenario: expected steady, slow-pod, scale-up or all, got chaos"),
+        ({"chart": Path("chart.gif")}, "--chart"),
+        ({"chart": Path("no/such/folder/chart.svg")}, "--chart: expected a file in a folder that exists"),
+    ],
+)
+def test_a_value_out_of_range_is_refused_by_the_name_of_its_option(choice: dict[str, Any], message: str) -> None:
+    with pytest.raises(DemoError, match=re.escape(message)):
+        Settings(**choice)
+
+
+def test_all_means_every_scenario() -> None:
+    assert Settings(scenario="all").scenarios == ("steady", "slow-pod", "scale-up")
+    assert Settings().scenarios == ("slow-pod",)
