@@ -99,6 +99,12 @@ def test_the_first_request_of_a_stream_is_answered_even_if_the_client_has_the_ve
     assert after.response().version_info == version
 
 
+def test_the_first_request_of_a_stream_is_answered_even_if_it_kept_the_nonce_of_another() -> None:
+    client = SotwClient(Shelf(A))
+    client.ask(A, nonce="7f")
+    assert len(client.response().resources) == 1
+
+
 def test_a_newly_named_resource_is_sent_alone(client: SotwClient) -> None:
     client.ask(A)
     client.response()
@@ -299,14 +305,22 @@ def test_a_change_back_to_what_the_client_has_is_not_sent(client: SotwClient) ->
     assert client.responses() == []
 
 
-def test_a_type_nobody_serves_is_answered_so_that_nobody_waits(client: SotwClient) -> None:
+@pytest.mark.parametrize("names", [(A,), ()])
+def test_a_type_nobody_serves_is_answered_so_that_nobody_waits(names: tuple[str, ...]) -> None:
     class Bare(Shelf):
         def get(self, type_url: str, name: str, audience: object) -> None:
             return None
 
     client = SotwClient(Bare(A), "type.googleapis.com/envoy.extensions.Secret")
-    client.ask("my-secret.default")
-    assert len(client.response().resource_errors) == 1
+    client.ask(*names)
+    errors = client.response().resource_errors
+    assert [error.resource_name.name for error in errors] == list(names)
+    for error in errors:
+        assert error.error_detail.message.startswith(
+            "resources of type type.googleapis.com/envoy.extensions.Secret are"
+        )
+    client.ask(*names)
+    assert client.responses() == []
 
 
 def test_a_request_without_type_breaks_the_protocol(client: SotwClient) -> None:
