@@ -2,7 +2,7 @@
 
 import queue
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent import futures
 from typing import Any, Self
 
@@ -26,7 +26,7 @@ class AdsServer:
         self._streams: set[_Stream] = set()
         self._changed = threading.Condition()
         self._server = grpc.server(futures.ThreadPoolExecutor(16), options=[("grpc.so_reuseport", 0)])
-        handler = grpc.stream_stream_rpc_method_handler(self._serve)
+        handler: Any = grpc.stream_stream_rpc_method_handler(self._serve)
         self._server.add_generic_rpc_handlers(
             (grpc.method_handlers_generic_handler(ADS_SERVICE, {STREAM_AGGREGATED_RESOURCES: handler}),)
         )
@@ -59,13 +59,12 @@ class AdsServer:
             self.errors[name] = ResourceError(name, code, message)
             self._push()
 
-    def wait_for_request(self, matches: Any, timeout_s: float = 10) -> DiscoveryRequest:
+    def wait_for_request(self, matches: Callable[[DiscoveryRequest], bool], timeout_s: float = 10) -> DiscoveryRequest:
         """The first request so far, or to come, for which `matches` is true."""
         with self._changed:
-            found: list[DiscoveryRequest] = []
-            if not self._changed.wait_for(lambda: found.extend(filter(matches, self.requests)) or found, timeout_s):
+            if not self._changed.wait_for(lambda: any(map(matches, self.requests)), timeout_s):
                 raise TimeoutError(f"no such request among {self.requests}")
-            return found[0]
+            return next(filter(matches, self.requests))
 
     def wait_for_streams(self, count: int, timeout_s: float = 10) -> None:
         """Return once `count` streams are open."""

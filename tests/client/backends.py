@@ -4,7 +4,7 @@ import threading
 import time
 from collections.abc import Iterator
 from concurrent import futures
-from typing import Self
+from typing import Any, Self
 
 import grpc
 
@@ -23,7 +23,7 @@ class Backend:
         self.entered = threading.Semaphore(0)
         self._lock = threading.Lock()
         self._server = grpc.server(futures.ThreadPoolExecutor(32), options=[("grpc.so_reuseport", 0)])
-        handlers = {
+        handlers: dict[str, Any] = {
             "Echo": grpc.unary_unary_rpc_method_handler(self._unary_unary),
             "List": grpc.unary_stream_rpc_method_handler(self._unary_stream),
             "Sum": grpc.stream_unary_rpc_method_handler(self._stream_unary),
@@ -55,7 +55,7 @@ class Backend:
     def _began(self, request: bytes, context: grpc.ServicerContext) -> None:
         with self._lock:
             self.calls += 1
-            self.metadata.append(tuple((m.key, m.value) for m in context.invocation_metadata()))
+            self.metadata.append(tuple(context.invocation_metadata()))
         self.entered.release()
         self._obey(request, context)
 

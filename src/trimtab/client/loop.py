@@ -4,6 +4,7 @@ An asyncio channel uses its event loop. A synchronous channel uses a `ThreadLoop
 an event loop which the slow path needs.
 """
 
+import contextlib
 import heapq
 import itertools
 import logging
@@ -41,18 +42,24 @@ class _ThreadTimer:
 
 
 class ThreadLoop:
-    """A daemon thread that runs callbacks in the order they came."""
+    """A daemon thread that runs callbacks in the order they came.
+
+    Once stopped, callbacks still run, in the thread that brings them: nobody waits for an answer that never comes.
+    """
 
     def __init__(self, name: str) -> None:
         self._ready: queue.SimpleQueue[Callable[[], object] | None] = queue.SimpleQueue()
         self._timers: list[tuple[float, int, _ThreadTimer]] = []
         self._order = itertools.count()
+        self._ended = False
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
         self._thread.start()
 
     def call_soon_threadsafe(self, callback: Callable[..., object], *args: object) -> None:
-        """Run `callback` soon; from any thread."""
+        """Run `callback` soon; from any thread. Takes no lock, so it may be called from `__del__`."""
         self._ready.put(lambda: callback(*args))
+        if self._ended:
+            self._run_left_over()
 
     def call_later(self, delay: float, callback: Callable[..., object], *args: object) -> Timer:
         """Run `callback` after `delay` seconds; only from callbacks of this loop."""
@@ -64,10 +71,10 @@ class ThreadLoop:
         """End the thread after the callbacks that are already there."""
         self._ready.put(None)
 
-    def join(self, timeout_s: float | None = None) -> None:
+    def join(self) -> None:
         """Wait for the thread to end, unless called from it."""
         if threading.current_thread() is not self._thread:
-            self._thread.join(timeout_s)
+            self._thread.join()
 
     def _run(self) -> None:
         while True:
@@ -77,11 +84,13 @@ class ThreadLoop:
                 self._run_timers()
                 continue
             if callback is None:
-                return
+                break
             _guarded(callback)
             # Not to keep alive what the callback refers to while there is nothing to do.
             del callback
             self._run_timers()
+        self._ended = True
+        self._run_left_over()
 
     def _until_next_timer_s(self) -> float | None:
         return max(0.0, self._timers[0][0] - time.monotonic()) if self._timers else None
@@ -91,6 +100,12 @@ class ThreadLoop:
             _, _, timer = heapq.heappop(self._timers)
             if timer.callback is not None:
                 _guarded(timer.callback)
+
+    def _run_left_over(self) -> None:
+        with contextlib.suppress(queue.Empty):
+            while True:
+                if (callback := self._ready.get_nowait()) is not None:
+                    _guarded(callback)
 
 
 def _guarded(callback: Callable[[], object]) -> None:

@@ -2,12 +2,12 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 from ..balance import Node, Request
 from ..balance.request import NO_ATTRIBUTES, NO_METADATA
 from . import attributes
-from .cluster import Cluster
+from .cluster import Cluster, Connection
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +47,7 @@ class MethodCalls:
 
     def _callable_for(self, node: Node) -> Any:
         """grpc's multi-callable on the node's connection, made once and let go with the connection."""
-        made = self._method.callable_on(node.transport.channel)
+        made = self._method.callable_on(cast(Connection, node.transport).channel)
         self._callables = {known: it for known, it in self._callables.items() if not known.retired}
         self._callables[node] = made
         return made

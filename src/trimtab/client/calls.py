@@ -1,0 +1,208 @@
+"""Starting calls from threads: straight to the picked connection, or after waiting for one."""
+
+import weakref
+from collections.abc import Callable
+from concurrent.futures import Future
+from functools import partial
+from typing import Any, Protocol
+
+import grpc
+
+from ..balance import Outcome, Pick, Request
+from .cluster import Cluster
+from .deferred import DeferredCall
+from .loop import Loop
+from .method import Method, MethodCalls
+from .outcome import CANCELLED, OK, OUTCOMES, UNKNOWN
+from .placement import Deadline, Placement, Refusal, place
+from .rpc_error import RefusedCall
+
+
+class Owner(Protocol):
+    """The channel that a method belongs to."""
+
+    cluster: Cluster
+
+    def prepare(self) -> Loop:
+        """The loop to run in. Raises ValueError if the channel is closed."""
+        ...
+
+    def notify(self, callback: Callable[..., object], *args: object) -> None:
+        """Run a user's callback where it may block."""
+        ...
+
+
+class SyncCalls(MethodCalls):
+    """Starts the calls of one method. Behaves like grpc's multi-callables."""
+
+    def __init__(self, owner: Owner, method: Method) -> None:
+        super().__init__(owner.cluster, method)
+        # The owner stays alive as long as one of its stubs is used.
+        self._owner = owner
+
+    def _blocking(
+        self, how: str, request: Any, timeout: float | None, metadata: Any, wait_for_ready: Any, **rest: Any
+    ) -> Any:
+        """Conduct a call to its end, with the method `how` of grpc's multi-callable."""
+        context = self._context(metadata)
+        pick = place(self._cluster, context, wait_for_ready) if wait_for_ready else self._pick(context)
+        if pick is None:
+            deadline = Deadline(timeout)
+            pick = _wait_for_pick(self._owner.prepare(), self._cluster, context, deadline, wait_for_ready)
+            timeout = deadline.remaining_s()
+        outcome = CANCELLED
+        try:
+            conduct = self._callables.get(pick.node) or self._callable_for(pick.node)
+            if how:
+                conduct = getattr(conduct, how)
+            response = conduct(request, timeout=timeout, metadata=metadata, **rest)
+            outcome = OK
+        except grpc.RpcError as error:
+            outcome = OUTCOMES.get(error.code(), UNKNOWN)
+            raise
+        finally:
+            pick.done(outcome)
+        return response
+
+    def _started(
+        self, how: str, request: Any, timeout: float | None, metadata: Any, wait_for_ready: Any, **rest: Any
+    ) -> Any:
+        """Start a future or a stream: grpc's own if there is an endpoint for it, else one that stands for it."""
+        context = self._context(metadata)
+        start = partial(self._start, how, request, metadata, rest)
+        pick = place(self._cluster, context, wait_for_ready) if wait_for_ready else self._pick(context)
+        if pick is not None:
+            return start(pick, timeout)
+        loop = self._owner.prepare()
+        deferred = DeferredCall(start, Deadline(timeout), self._owner.notify)
+        deferred.place(self._cluster, context, bool(wait_for_ready), loop)
+        return deferred
+
+    def _start(self, how: str, request: Any, metadata: Any, rest: Any, pick: Pick, timeout: float | None) -> Any:
+        try:
+            begin = self._callables.get(pick.node) or self._callable_for(pick.node)
+            if how:
+                begin = getattr(begin, how)
+            call = begin(request, timeout=timeout, metadata=metadata, **rest)
+        except BaseException:
+            pick.abandon()
+            raise
+        # The callback must not hold the call: grpc cancels a call that its owner dropped.
+        ended = partial(_ended, pick, weakref.ref(call))
+        if not call.add_callback(ended):
+            ended()
+        return call
+
+
+def _wait_for_pick(loop: Loop, cluster: Cluster, context: Request, deadline: Deadline, wait_for_ready: Any) -> Pick:
+    """A node for the call as soon as there is one. Raises RefusedCall when waiting is over or pointless."""
+    placed: Future[Pick] = Future()
+    placement = Placement(cluster, context, deadline, bool(wait_for_ready), placed.set_result, placed.set_exception)
+    loop.call_soon_threadsafe(placement.start, loop)
+    try:
+        return placed.result()
+    except Refusal as refusal:
+        raise RefusedCall(refusal) from refusal.cause
+    except BaseException:
+        # Interrupted, as by Ctrl-C: a node that was or will be picked all the same is given back.
+        placed.add_done_callback(_give_back)
+        loop.call_soon_threadsafe(placement.cancel)
+        raise
+
+
+def _give_back(placed: "Future[Pick]") -> None:
+    if placed.exception() is None:
+        placed.result().abandon()
+
+
+def _ended(pick: Pick, call: "weakref.ref[Any]") -> None:
+    ended = call()
+    pick.done(CANCELLED if ended is None else _outcome(ended))
+
+
+def _outcome(call: Any) -> Outcome:
+    return OUTCOMES.get(call.code(), UNKNOWN)
+
+
+class _Unary(SyncCalls):
+    """Methods with a single response."""
+
+    def __call__(
+        self,
+        request: Any,
+        timeout: float | None = None,
+        metadata: Any = None,
+        credentials: grpc.CallCredentials | None = None,
+        wait_for_ready: bool | None = None,
+        compression: grpc.Compression | None = None,
+    ) -> Any:
+        return self._blocking(
+            "", request, timeout, metadata, wait_for_ready, credentials=credentials, compression=compression
+        )
+
+    def with_call(
+        self,
+        request: Any,
+        timeout: float | None = None,
+        metadata: Any = None,
+        credentials: grpc.CallCredentials | None = None,
+        wait_for_ready: bool | None = None,
+        compression: grpc.Compression | None = None,
+    ) -> Any:
+        return self._blocking(
+            "with_call", request, timeout, metadata, wait_for_ready, credentials=credentials, compression=compression
+        )
+
+    def future(
+        self,
+        request: Any,
+        timeout: float | None = None,
+        metadata: Any = None,
+        credentials: grpc.CallCredentials | None = None,
+        wait_for_ready: bool | None = None,
+        compression: grpc.Compression | None = None,
+    ) -> Any:
+        return self._started(
+            "future", request, timeout, metadata, wait_for_ready, credentials=credentials, compression=compression
+        )
+
+
+class _Streamed(SyncCalls):
+    """Methods with a stream of responses."""
+
+    def __call__(
+        self,
+        request: Any,
+        timeout: float | None = None,
+        metadata: Any = None,
+        credentials: grpc.CallCredentials | None = None,
+        wait_for_ready: bool | None = None,
+        compression: grpc.Compression | None = None,
+    ) -> Any:
+        return self._started(
+            "", request, timeout, metadata, wait_for_ready, credentials=credentials, compression=compression
+        )
+
+
+class UnaryUnary(_Unary, grpc.UnaryUnaryMultiCallable):  # type: ignore[type-arg]
+    """Starts unary-unary calls."""
+
+
+class UnaryStream(_Streamed, grpc.UnaryStreamMultiCallable):  # type: ignore[type-arg]
+    """Starts unary-stream calls."""
+
+
+class StreamUnary(_Unary, grpc.StreamUnaryMultiCallable):  # type: ignore[type-arg]
+    """Starts stream-unary calls."""
+
+
+class StreamStream(_Streamed, grpc.StreamStreamMultiCallable):  # type: ignore[type-arg]
+    """Starts stream-stream calls."""
+
+
+CALLS: dict[str, type[SyncCalls]] = {
+    "unary_unary": UnaryUnary,
+    "unary_stream": UnaryStream,
+    "stream_unary": StreamUnary,
+    "stream_stream": StreamStream,
+}

@@ -1,0 +1,135 @@
+"""A service as a grpc.Channel."""
+
+import threading
+from collections.abc import Callable
+from types import TracebackType
+from typing import Any, Self
+
+import grpc
+
+from ..balance import Connectivity
+from ..model import Endpoint
+from .calls import CALLS
+from .cluster import Cluster, Service
+from .connection import SyncConnection
+from .connection_options import ConnectionOptions
+from .loop import Loop, ThreadLoop
+from .method import Method
+from .subscribers import Callback, Subscribers
+
+
+class SyncChannel(grpc.Channel):
+    """Balances every call over the endpoints of one service. Made by `trimtab.channel`."""
+
+    def __init__(self, service: Service, connections: ConnectionOptions) -> None:
+        def connect(endpoint: Endpoint, report: Callable[[Connectivity], object]) -> SyncConnection:
+            return SyncConnection(endpoint, lambda state: loop.call_soon_threadsafe(report, state), connections)
+
+        loop = ThreadLoop(f"trimtab {service.name}")
+        self._loop = loop
+        self._callbacks = _Callbacks()
+        self.cluster = Cluster(service, connect)
+        self.cluster.start(loop)
+        self._subscribers = Subscribers(self.cluster, self._callbacks.run)
+
+    def prepare(self) -> Loop:
+        """The loop to run in. Raises ValueError once closed."""
+        if self.cluster.closed:
+            raise ValueError("Cannot invoke RPC on closed channel!")
+        return self._loop
+
+    def notify(self, callback: Callable[..., object], *args: object) -> None:
+        """Run a user's callback where it may block."""
+        self._callbacks.run(callback, *args)
+
+    def close(self) -> None:
+        """Take no more calls and cancel those under way."""
+        self.cluster.abandon()
+        self._loop.stop()
+        self._loop.join()
+        self._callbacks.stop()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc_val: BaseException | None,
+        exc_tb: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def __del__(self) -> None:
+        if "cluster" in self.__dict__:
+            self.cluster.abandon()
+            self._loop.stop()
+            self._callbacks.stop()
+
+    def subscribe(self, callback: Callback, try_to_connect: bool | None = False) -> None:
+        """Tell `callback` of every change. Connections are opened ahead of need, whatever `try_to_connect` says."""
+        self._loop.call_soon_threadsafe(self._subscribers.add, callback)
+
+    def unsubscribe(self, callback: Callback) -> None:
+        """Tell `callback` no more."""
+        self._loop.call_soon_threadsafe(self._subscribers.remove, callback)
+
+    def unary_unary(
+        self,
+        method: str,
+        request_serializer: Any = None,
+        response_deserializer: Any = None,
+        _registered_method: Any = False,
+    ) -> Any:
+        return self._calls("unary_unary", method, request_serializer, response_deserializer, _registered_method)
+
+    def unary_stream(
+        self,
+        method: str,
+        request_serializer: Any = None,
+        response_deserializer: Any = None,
+        _registered_method: Any = False,
+    ) -> Any:
+        return self._calls("unary_stream", method, request_serializer, response_deserializer, _registered_method)
+
+    def stream_unary(
+        self,
+        method: str,
+        request_serializer: Any = None,
+        response_deserializer: Any = None,
+        _registered_method: Any = False,
+    ) -> Any:
+        return self._calls("stream_unary", method, request_serializer, response_deserializer, _registered_method)
+
+    def stream_stream(
+        self,
+        method: str,
+        request_serializer: Any = None,
+        response_deserializer: Any = None,
+        _registered_method: Any = False,
+    ) -> Any:
+        return self._calls("stream_stream", method, request_serializer, response_deserializer, _registered_method)
+
+    def _calls(self, arity: str, *declared: Any) -> Any:
+        return CALLS[arity](self, Method(arity, *declared))
+
+    def __repr__(self) -> str:
+        return f"<trimtab.channel {self.cluster.summary()}>"
+
+
+class _Callbacks:
+    """A thread for users' callbacks, started with the first of them: one that blocks holds up no call."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._loop: ThreadLoop | None = None
+
+    def run(self, callback: Callable[..., object], *args: object) -> None:
+        with self._lock:
+            if self._loop is None:
+                self._loop = ThreadLoop("trimtab callbacks")
+        self._loop.call_soon_threadsafe(callback, *args)
+
+    def stop(self) -> None:
+        if self._loop is not None:
+            self._loop.stop()

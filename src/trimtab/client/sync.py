@@ -1,0 +1,39 @@
+"""`trimtab.channel`."""
+
+import os
+from collections.abc import Mapping, Sequence
+
+import grpc
+
+from ..model import Policy
+from .bootstrap import Bootstrap
+from .channel import SyncChannel
+from .connection_options import Option
+from .service import described
+
+
+def channel(
+    target: str,
+    *,
+    credentials: grpc.ChannelCredentials | None = None,
+    options: Sequence[Option] | None = None,
+    compression: grpc.Compression | None = None,
+    policy: Policy | None = None,
+    bootstrap: Bootstrap | Mapping[str, object] | str | os.PathLike[str] | None = None,
+    control_plane: str | None = None,
+    authority: str | None = None,
+) -> SyncChannel:
+    """A `grpc.Channel` that picks one of the service's endpoints for every call.
+
+    `target` names a Kubernetes service, such as `xds:///payments.prod:8080`. The control plane is `control_plane`
+    (`host:port`), else `bootstrap` (an xDS bootstrap: path or decoded JSON), else what the environment says:
+    `GRPC_XDS_BOOTSTRAP`, `GRPC_XDS_BOOTSTRAP_CONFIG` or `TRIMTAB_XDS`. `authority` stands in for the service's name as
+    `:authority` and as the name that TLS certificates are verified against. Interceptors go around it with
+    `grpc.intercept_channel`, as around any channel.
+
+    Raises TargetError, BootstrapError or PolicyError.
+    """
+    service, connections = described(
+        target, credentials, options, compression, policy, bootstrap, control_plane, authority
+    )
+    return SyncChannel(service, connections)

@@ -1,0 +1,43 @@
+import pytest
+
+from trimtab.client.connection_options import connection_options, grpc_target, service_authority
+from trimtab.model import Endpoint
+
+
+def options(*given: tuple[str, object], authority: str | None = None) -> dict[str, object]:
+    return dict(connection_options("payments.prod:8080", authority, given, None, None).options)
+
+
+@pytest.mark.parametrize(
+    ("target", "authority"),
+    [
+        ("payments.prod:8080", "payments.prod:8080"),
+        ("xds:///payments.prod:8080", "payments.prod:8080"),
+        ("xds:///payments.prod.svc.cluster.local:8080", "payments.prod.svc.cluster.local:8080"),
+        ("payments", "payments"),
+        ("payments.prod:grpc", "payments.prod"),
+    ],
+)
+def test_the_authority_is_the_name_that_the_user_wrote(target: str, authority: str) -> None:
+    assert service_authority(target) == authority
+
+
+def test_the_users_options_win() -> None:
+    merged = options(("grpc.max_reconnect_backoff_ms", 7), ("grpc.default_authority", "mine"))
+    assert merged["grpc.max_reconnect_backoff_ms"] == 7
+    assert merged["grpc.default_authority"] == "mine"
+    assert merged["grpc.initial_reconnect_backoff_ms"] == 250
+
+
+def test_the_authority_argument_wins_over_the_service() -> None:
+    assert options(authority="cert.example")["grpc.default_authority"] == "cert.example"
+
+
+def test_a_proxy_for_the_outside_does_not_catch_endpoints_unless_asked_to() -> None:
+    assert options()["grpc.enable_http_proxy"] == 0
+    assert options(("grpc.enable_http_proxy", 1))["grpc.enable_http_proxy"] == 1
+
+
+def test_targets_need_no_resolver() -> None:
+    assert grpc_target(Endpoint("10.0.0.1", 8080)) == "ipv4:10.0.0.1:8080"
+    assert grpc_target(Endpoint("fd00::1", 8080)) == "ipv6:[fd00::1]:8080"
