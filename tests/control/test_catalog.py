@@ -123,6 +123,23 @@ def test_an_endpoint_in_two_slices_is_there_once_as_the_later_one_says() -> None
     assert [e.health for e in endpoints(filled)] == [Health.HEALTHY]
 
 
+def test_where_the_later_slice_says_that_a_pod_is_not_ready_the_earlier_one_is_not_believed() -> None:
+    earlier = endpoint_slice(endpoint("10.0.0.1", pod="a", ready=True), name="payments-1")
+    later = endpoint_slice(endpoint("10.0.0.1", pod="a", ready=False), name="payments-2")
+    assert endpoints(catalog(service(), earlier, later)) == []
+    assert [e.hostname for e in endpoints(catalog(service(), later, earlier))] == ["a"]
+
+
+def test_an_address_belongs_to_the_pod_that_was_heard_of_last() -> None:
+    filled = catalog(
+        service(),
+        endpoint_slice(endpoint("10.0.0.1", pod="a"), name="payments-1"),
+        endpoint_slice(endpoint("10.0.0.1", pod="b"), name="payments-2"),
+        endpoint_slice(endpoint("10.0.0.1", pod="a"), name="payments-3"),
+    )
+    assert [e.hostname for e in endpoints(filled)] == ["a"]
+
+
 def test_an_address_that_passed_to_another_pod_is_there_once() -> None:
     filled = catalog(
         service(),
@@ -225,7 +242,7 @@ def test_the_policy_is_read_from_its_annotation() -> None:
     assert port(filled).policy == Policy("round_robin", max_connections=7)
 
 
-@pytest.mark.parametrize("mistake", ["strategy: [", "max_conections: 7", "just text"])
+@pytest.mark.parametrize("mistake", ["strategy: [", "max_conections: 7", "just text", "[" * 10_000, "a: 1\n---\nb: 2"])
 def test_a_mistake_in_the_policy_keeps_the_last_good_one(mistake: str) -> None:
     filled = catalog(service(policy="max_connections: 7"))
     filled.apply([service(policy=mistake)], ())
@@ -294,6 +311,12 @@ def test_a_node_that_changes_touches_the_services_with_endpoints_on_it() -> None
     )
     changes = filled.apply([node("n1", "eu", "b")], ())
     assert {ref.name for ref in changes} == {"payments"}
+
+
+def test_a_node_that_is_gone_takes_its_region_with_it() -> None:
+    filled = catalog(service(), endpoint_slice(endpoint("10.0.0.1", node="n1", zone="a")), node("n1", "eu", "a"))
+    filled.apply((), [("Node", "", "n1")])
+    assert [group.locality for group in port(filled).assignment.localities] == [Locality("", "a")]
 
 
 names = st.sampled_from(["payments", "orders", "users"])

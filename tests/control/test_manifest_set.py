@@ -1,7 +1,12 @@
 """Every sentence of docs/adr/0007, one test each."""
 
+from collections.abc import Sequence
+
+from hypothesis import given
+from hypothesis import strategies as st
+
 from tests.control.objects import endpoint, endpoint_slice, service
-from trimtab.control.kubernetes import Object
+from trimtab.control.kubernetes import Object, ObjectKey
 from trimtab.control.manifest_set import Changes, ManifestSet
 from trimtab.control.manifests import Parsed, Problem
 
@@ -115,3 +120,50 @@ def test_a_problem_appears_once_and_is_resolved_once() -> None:
     assert manifests.update({"b.yaml": holding(ORDERS)}).appeared == ()
     assert manifests.update({"a.yaml": holding(PAYMENTS)}).resolved == (WRONG,)
     assert manifests.update({"a.yaml": holding(PAYMENTS)}).resolved == ()
+
+
+file_names = st.sampled_from(["a.yaml", "b.yaml", "c.yaml"])
+contents = st.lists(
+    st.builds(
+        lambda name, host: endpoint_slice(endpoint(f"10.0.0.{host}"), name=name),
+        st.sampled_from(["s1", "s2", "s3"]),
+        st.integers(1, 3),
+    ),
+    max_size=3,
+    unique_by=lambda item: item.key,
+)
+says = st.none() | st.builds(lambda items, wrong: Parsed(tuple(items), (WRONG,) * wrong), contents, st.booleans())
+
+
+def all_at_once(history: Sequence[dict[str, Parsed | None]]) -> dict[ObjectKey, Object]:
+    """The same rules, by going through everything after every step."""
+    held: dict[str, dict[ObjectKey, Object]] = {}
+    gone: set[str] = set()
+    served: dict[ObjectKey, Object] = {}
+    for step in history:
+        for file, parsed in step.items():
+            if parsed is None:
+                gone.add(file)
+                continue
+            gone.discard(file)
+            kept = held.get(file, {}) if parsed.problems else {}
+            held[file] = kept | {item.key: item for item in parsed.objects}
+        there = {key for file, objects in held.items() if file not in gone for key in objects}
+        for file in gone & held.keys():
+            held[file] = {key: item for key, item in held[file].items() if key not in there}
+        served = {}
+        for file in sorted(held, key=lambda file: (file in gone, file)):
+            served = held[file] | served
+    return served
+
+
+@given(st.lists(st.dictionaries(file_names, says, min_size=1, max_size=2), max_size=8))
+def test_step_by_step_gives_what_going_through_everything_gives(history: list[dict[str, Parsed | None]]) -> None:
+    manifests = ManifestSet()
+    served: dict[ObjectKey, Object] = {}
+    for step in history:
+        changes = manifests.update(step)
+        served |= {item.key: item for item in changes.upserts}
+        for key in changes.deletes:
+            del served[key]
+    assert served == all_at_once(history)

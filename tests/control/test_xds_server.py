@@ -49,6 +49,12 @@ class Control:
     async def until_streams(self, count: int) -> None:
         await until(lambda: len(self.server.sessions) == count)
 
+    async def until_acked(self) -> None:
+        """A change is sent at once only to who has answered what came before."""
+        streams = (session.stream for session in self.server.sessions)
+        deliveries = [subscription.delivery for stream in streams for subscription in stream.subscriptions]
+        await until(lambda: not any(delivery.outstanding for delivery in deliveries))
+
 
 @pytest.fixture
 async def control() -> AsyncIterator[Control]:
@@ -107,6 +113,14 @@ async def test_garbage_ends_its_own_stream_and_no_other(control: Control) -> Non
         assert addresses(await honest.response()) == {PAYMENTS: ["10.0.0.2"]}
 
 
+async def test_a_client_that_closes_its_half_at_once_still_gets_what_it_asked_for(control: Control) -> None:
+    for _ in range(20):
+        async with XdsClient(control.address, PAYMENTS) as client:
+            await client.call.done_writing()
+            assert addresses(await client.response(ack=False)) == {PAYMENTS: ["10.0.0.1"]}
+            assert await client.call.code() is grpc.StatusCode.OK
+
+
 async def test_a_client_that_does_not_ack_gets_the_newest_state_when_it_does(control: Control) -> None:
     async with XdsClient(control.address, PAYMENTS) as client:
         first = await client.response(ack=False)
@@ -154,7 +168,7 @@ async def test_a_second_server_on_the_same_port_is_a_clear_error(control: Contro
 async def test_stopping_ends_streams_after_what_was_due(control: Control) -> None:
     async with XdsClient(control.address, PAYMENTS) as client:
         await client.response()
-        await control.until_streams(1)
+        await control.until_acked()
         control.apply(endpoint_slice(endpoint("10.0.0.2")))
         stopping = asyncio.ensure_future(control.server.stop(5.0))
         assert addresses(await client.response(ack=False)) == {PAYMENTS: ["10.0.0.2"]}

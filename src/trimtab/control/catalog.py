@@ -1,6 +1,6 @@
 """Services, EndpointSlices and Nodes joined into what can be published. A change touches only the services it is about."""
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Mapping
 
 import yaml
@@ -19,6 +19,7 @@ from .kubernetes import (
     Service,
     SliceEndpoint,
 )
+from .yaml_data import read_document
 
 __all__ = ["Catalog", "ServicePort"]
 
@@ -36,7 +37,8 @@ class Catalog:
         # In the order in which slices were applied: where two disagree about an endpoint, the later one is right.
         self._slices: defaultdict[ServiceKey, dict[str, EndpointSlice]] = defaultdict(dict)
         self._nodes: dict[str, Node] = {}
-        self._on_node: defaultdict[str, set[ServiceKey]] = defaultdict(set)
+        # How many endpoints of which services a Node has; Nodes come and go, and what nobody runs on is forgotten.
+        self._on_node: defaultdict[str, Counter[ServiceKey]] = defaultdict(Counter)
         self._owner: dict[ObjectKey, ServiceKey] = {}
         self._policies: dict[ServiceKey, Policy] = {}
         self._ports: dict[ServiceKey, dict[ServiceRef, ServicePort]] = {}
@@ -103,23 +105,25 @@ class Catalog:
     def _delete(self, key: ObjectKey) -> set[ServiceKey]:
         kind, namespace, name = key
         if kind == "Node":
-            self._nodes.pop(name, None)
-            return set(self._on_node.get(name, ()))
+            return set() if self._nodes.pop(name, None) is None else set(self._on_node.get(name, ()))
         if kind == "Service":
             self._services.pop((namespace, name), None)
             return {(namespace, name)}
         owner = self._owner.pop(key, None)
         if owner is None:
             return set()
-        self._slices[owner].pop(name, None)
+        self._count_on_nodes(self._slices[owner].pop(name), -1)
         if not self._slices[owner]:
             del self._slices[owner]
         return {owner}
 
     def _upsert(self, item: Object) -> set[ServiceKey]:
         if isinstance(item, Node):
+            before = self._nodes.get(item.metadata.name)
             self._nodes[item.metadata.name] = item
-            return set(self._on_node.get(item.metadata.name, ()))
+            # A Node's status changes all the time, its place never or once.
+            moved = before is None or any(before.label(name) != item.label(name) for name in (REGION_LABEL, ZONE_LABEL))
+            return set(self._on_node.get(item.metadata.name, ())) if moved else set()
         if isinstance(item, Service):
             key = (item.metadata.namespace, item.metadata.name)
             self._services[key] = item
@@ -128,10 +132,18 @@ class Catalog:
         touched = self._delete(item.key)
         self._owner[item.key] = item.service
         self._slices[item.service][item.metadata.name] = item
-        for endpoint in item.endpoints or ():
-            if endpoint.node_name:
-                self._on_node[endpoint.node_name].add(item.service)
+        self._count_on_nodes(item, 1)
         return touched | {item.service}
+
+    def _count_on_nodes(self, part: EndpointSlice, step: int) -> None:
+        for endpoint in part.endpoints or ():
+            if endpoint.node_name:
+                services = self._on_node[endpoint.node_name]
+                services[part.service] += step
+                if not services[part.service]:
+                    del services[part.service]
+                if not services:
+                    del self._on_node[endpoint.node_name]
 
     def _rejoin(self, key: ServiceKey) -> Changes:
         before = self._ports.get(key, {})
@@ -154,7 +166,7 @@ class Catalog:
     def _policy(self, key: ServiceKey, service: Service) -> Policy:
         text = (service.metadata.annotations or {}).get(POLICY_ANNOTATION)
         try:
-            policy = Policy() if text is None else Policy.from_mapping(yaml.safe_load(text))
+            policy = Policy() if text is None else Policy.from_mapping(read_document(text))
         except (yaml.YAMLError, PolicyError) as error:
             self.problems[key] = f"service {key[0]}/{key[1]}: annotation {POLICY_ANNOTATION}: {error}"
             return self._policies.get(key, Policy())

@@ -11,9 +11,8 @@ import structlog
 
 from ..errors import ManifestError, ServeError
 from .admin import AdminServer
-from .catalog import Catalog, ServiceKey
+from .catalog import Catalog, Changes, ServiceKey
 from .census import Census
-from .manifest_set import Changes
 from .manifest_source import ManifestSource
 from .metrics import Metrics
 from .resource_store import ResourceStore
@@ -49,6 +48,8 @@ class ControlPlane:
         self._store = ResourceStore(self._catalog, self._census)
         self._xds = XdsServer(self._store, self._census, self._metrics)
         self._admin = AdminServer(self._metrics, self._not_ready)
+        self._loaded = False
+        self._listening: dict[str, str] = {}
         self._not_ready_because: str | None = f"the first load of {settings.manifests} is not complete"
         self._reported: dict[ServiceKey, str] = {}
         self._observe()
@@ -67,9 +68,9 @@ class ControlPlane:
                 await stop.wait()
                 self._not_ready_because = "shutting down"
                 log.info("draining", streams=len(self._xds.sessions))
-                await self._xds.stop(DRAIN_GRACE_S)
                 following.cancel()
                 warming.cancel()
+                await self._xds.stop(DRAIN_GRACE_S)
         except* (ServeError, ManifestError) as failed:
             raise failed.exceptions[0] from None
         finally:
@@ -81,36 +82,48 @@ class ControlPlane:
         settings = self._settings
         xds_port = await self._xds.start(_authority(settings.xds_host, settings.xds_port))
         admin_port = await self._admin.start(settings.admin_host, settings.admin_port)
-        log.info(
-            "serving",
-            xds=_authority(settings.xds_host, xds_port),
-            admin=_authority(settings.admin_host, admin_port),
-            manifests=str(settings.manifests),
-        )
+        self._listening = {
+            "xds": _authority(settings.xds_host, xds_port),
+            "admin": _authority(settings.admin_host, admin_port),
+        }
+        log.debug("listening, not serving yet", **self._listening)
 
     def _not_ready(self) -> str | None:
         return self._not_ready_because
 
     async def _follow(self) -> None:
         async for news in self._source.watch():
-            self._apply(news)
-            if self._not_ready_because is not None:
-                self._not_ready_because = None
-                self._xds.complete()
+            changes = self._catalog.apply(news.upserts, news.deletes)
+            if self._loaded:
+                self._report(changes)
+            self._store.apply(changes)
+            self._metrics.last_change.set(time.time())
+            if not self._loaded:
+                self._begin()
+            self._report_policies()
 
-    def _apply(self, news: Changes) -> None:
-        changes = self._catalog.apply(news.upserts, news.deletes)
-        for ref in sorted({port.ref for port in changes.values() if port is not None}, key=str):
-            before, after = self._store.assignment(ref), self._catalog.get(ref)
-            log.info(
-                "endpoints changed",
-                service=str(ref),
-                before=0 if before is None else len(before),
-                after=0 if after is None else len(after.assignment),
-            )
-        self._store.apply(changes)
-        self._report_policies()
-        self._metrics.last_change.set(time.time())
+    def _begin(self) -> None:
+        """The first load is complete."""
+        self._loaded = True
+        self._not_ready_because = None
+        self._xds.complete()
+        ports = self._catalog.service_ports()
+        log.info(
+            "serving",
+            **self._listening,
+            manifests=str(self._settings.manifests),
+            service_ports=len(ports),
+            endpoints=sum(len(port.assignment) for port in ports),
+        )
+
+    def _report(self, changes: Changes) -> None:
+        for ref in sorted(changes, key=str):
+            before, after = self._store.assignment(ref), changes[ref]
+            # Every form of its name changes with a service; one line is enough.
+            if after is not None and ref == after.ref:
+                log.info("endpoints changed", service=str(ref), before=len(before or ()), after=len(after.assignment))
+            elif after is None and before is not None and str(ref) == before.cluster:
+                log.info("service gone", service=str(ref), before=len(before))
 
     def _report_policies(self) -> None:
         problems = self._catalog.problems

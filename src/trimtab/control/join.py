@@ -1,7 +1,7 @@
 """One Service and its EndpointSlices joined into assignments, one per port (Kubernetes EndpointSlice API, discovery/v1)."""
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from ..model import Assignment, Endpoint, Health, Locality, LocalityEndpoints, Policy, ServiceRef
@@ -91,12 +91,10 @@ def _endpoints(slices: Iterable[EndpointSlice], port_name: str, locate: Locate) 
         if number is None:
             continue
         for endpoint in part.endpoints or ():
-            if (health := _health(endpoint.conditions or Conditions())) is None:
-                continue
             target = endpoint.target_ref
             uid, hostname = (target.uid, target.name) if target is not None else ("", "")
-            placed = Endpoint(endpoint.addresses[0], number, health, uid=uid, hostname=hostname)
-            yield placed, locate(endpoint)
+            health = _health(endpoint.conditions or Conditions())
+            yield Endpoint(endpoint.addresses[0], number, health, uid=uid, hostname=hostname), locate(endpoint)
 
 
 def _port_number(ports: Iterable[SlicePort], name: str) -> int | None:
@@ -104,26 +102,28 @@ def _port_number(ports: Iterable[SlicePort], name: str) -> int | None:
     return next((p.port for p in ports if (p.name or "") == name and (p.protocol or "TCP") == "TCP"), None)
 
 
-def _health(conditions: Conditions) -> Health | None:
-    """None: absent. A Pod that was never ready does not exist, rather than being unhealthy (docs/adr/0010)."""
+def _health(conditions: Conditions) -> Health:
+    """UNHEALTHY is what will be absent: a Pod that was never ready does not exist for clients (docs/adr/0010)."""
     if conditions.ready is not False:
         return Health.HEALTHY
     if conditions.terminating and conditions.serving is not False:
         return Health.DRAINING
-    return None
+    return Health.UNHEALTHY
 
 
 def _deduplicated(endpoints: Iterable[_Placed]) -> Sequence[_Placed]:
-    """An endpoint moves between slices and is in both for a while: what was applied last is what is true.
+    """What may be published. An endpoint moves between slices and is in both for a while: the slice applied last is right.
 
-    First by Pod and address family, then by address, for a Pod's address may already belong to the next Pod.
+    First by Pod and address family, where the last word may be that the Pod is not ready; then by address, for a Pod's
+    address may already belong to the next Pod.
     """
-    by_pod = {}
+    by_pod: dict[Hashable, _Placed] = {}
     for endpoint, locality in endpoints:
         owner = (endpoint.uid, _family(endpoint.address)) if endpoint.uid else endpoint.address
+        by_pod.pop((owner, endpoint.port), None)
         by_pod[owner, endpoint.port] = endpoint, locality
-    by_address = {(endpoint.address, endpoint.port): (endpoint, locality) for endpoint, locality in by_pod.values()}
-    return list(by_address.values())
+    present = [placed for placed in by_pod.values() if placed[0].health is not Health.UNHEALTHY]
+    return list({(endpoint.address, endpoint.port): (endpoint, locality) for endpoint, locality in present}.values())
 
 
 def _main_family(service: Service) -> int:

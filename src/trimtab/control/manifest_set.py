@@ -1,6 +1,7 @@
 """What a folder of manifests says, and goes on saying while files are half written, wrong or gone (docs/adr/0007). No I/O."""
 
-from collections.abc import Iterable, Mapping
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from .kubernetes import Object, ObjectKey
@@ -20,59 +21,85 @@ class Changes:
 
 
 class ManifestSet:
-    """The objects of all files, with the last good version of each."""
+    """The objects of all files, with the last good version of each. A file that changes costs the work for its own objects."""
 
     def __init__(self) -> None:
         self._held: dict[str, Held] = {}
-        self._parsed: dict[str, Parsed] = {}
         self._gone: set[str] = set()
+        self._files: defaultdict[ObjectKey, set[str]] = defaultdict(set)
         self._served: Held = {}
+        self._contested: dict[ObjectKey, Sequence[str]] = {}
+        self._complaints: dict[str, tuple[Problem, ...]] = {}
         self.problems: tuple[Problem, ...] = ()
 
     def update(self, files: Mapping[str, Parsed | None]) -> Changes:
         """Take in what files say now; None: the file is gone."""
-        for file, parsed in files.items():
-            if parsed is None:
-                self._parsed.pop(file, None)
-                self._gone.add(file)
-            else:
-                self._gone.discard(file)
-                self._parsed[file] = parsed
-                self._held[file] = _hold(self._held.get(file, {}), parsed)
-        return self._settle()
+        touched: dict[ObjectKey, None] = {}
+        for file in sorted(files):
+            touched |= dict.fromkeys(self._take(file, files[file]))
+        upserts: list[Object] = []
+        deletes: list[ObjectKey] = []
+        for key in touched:
+            item, before = self._settle(key), self._served.get(key)
+            if item is None:
+                deletes.extend(() if self._served.pop(key, None) is None else (key,))
+            elif item != before:
+                self._served[key] = item
+                upserts.append(item)
+        self._forget_superseded()
+        before_problems, self.problems = set(self.problems), tuple(self._find_problems())
+        appeared = tuple(problem for problem in self.problems if problem not in before_problems)
+        resolved = tuple(sorted(before_problems.difference(self.problems), key=str))
+        return Changes(tuple(upserts), tuple(deletes), appeared, resolved)
 
-    def _settle(self) -> Changes:
-        served, problems = self._merge()
-        for file in sorted(self._parsed):
-            problems += (*self._parsed[file].problems, *self._parsed[file].notes)
-        before, old_problems = self._served, self.problems
-        self._served, self.problems = served, tuple(problems)
-        return Changes(
-            upserts=tuple(item for key, item in served.items() if before.get(key) != item),
-            deletes=tuple(key for key in before if key not in served),
-            appeared=tuple(problem for problem in self.problems if problem not in old_problems),
-            resolved=tuple(problem for problem in old_problems if problem not in self.problems),
-        )
+    def _take(self, file: str, parsed: Parsed | None) -> Iterable[ObjectKey]:
+        """Note what a file says; the objects about which that may make a difference."""
+        before = self._held.get(file, {})
+        self._complaints.pop(file, None)
+        if parsed is None:
+            self._gone.add(file)
+            return before
+        self._gone.discard(file)
+        if complaints := (*parsed.problems, *parsed.notes):
+            self._complaints[file] = complaints
+        after = self._held[file] = _hold(before, parsed)
+        for key in before.keys() - after.keys():
+            self._files[key].discard(file)
+        for key in after:
+            self._files[key].add(file)
+        return {**after, **before}
 
-    def _merge(self) -> tuple[Held, list[Problem]]:
-        """One version of each object: from the first file by name that is there, else from one that is gone."""
-        served: Held = {}
-        source: dict[ObjectKey, str] = {}
-        problems: list[Problem] = []
-        for file in sorted(self._held.keys() - self._gone):
-            for key, item in self._held[file].items():
-                if key in served:
-                    problems.append(_twice(file, key, source[key]))
-                else:
-                    served[key], source[key] = item, file
-        for file in sorted(self._gone):
+    def _settle(self, key: ObjectKey) -> Object | None:
+        """The version to serve: from the first file by name that is there, else from one that is gone."""
+        files = self._files[key]
+        present = sorted(files - self._gone)
+        self._contested.pop(key, None)
+        if len(present) > 1:
+            self._contested[key] = present
+        if present:
             # What is there takes the place of what is gone, for good.
-            kept = {key: item for key, item in self._held.get(file, {}).items() if key not in served}
-            self._held[file] = kept
-            served |= kept
-            if kept:
-                problems.append(_removed(file, kept))
-        return served, problems
+            for file in files & self._gone:
+                del self._held[file][key]
+            files &= set(present)
+            return self._held[present[0]][key]
+        if files:
+            return self._held[min(files)][key]
+        del self._files[key]
+        return None
+
+    def _forget_superseded(self) -> None:
+        """Of a file that is gone and of which nothing is served any more there is nothing to say."""
+        for file in [file for file in self._gone if not self._held.get(file)]:
+            self._gone.discard(file)
+            self._held.pop(file, None)
+
+    def _find_problems(self) -> Iterator[Problem]:
+        for key, (first, *others) in sorted(self._contested.items()):
+            yield from (_twice(file, key, first) for file in others)
+        for file in sorted(self._gone):
+            yield _removed(file, self._held[file])
+        for file in sorted(self._complaints):
+            yield from self._complaints[file]
 
 
 def _hold(before: Held, parsed: Parsed) -> Held:

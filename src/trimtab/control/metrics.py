@@ -28,6 +28,12 @@ class Metrics:
             buckets=_SECONDS,
             registry=self.registry,
         )
+        self.push_time = Histogram(
+            "trimtab_xds_push_seconds",
+            "Until the transport took a response; long where clients read slowly.",
+            buckets=_SECONDS,
+            registry=self.registry,
+        )
         self.coalesced = Counter(
             "trimtab_xds_coalesced_changes",
             "Changes that a newer one overtook before they were sent.",

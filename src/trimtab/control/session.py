@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections import Counter
 from collections.abc import Hashable
 
 from ..xds.resource_type import ENDPOINTS, SHORT_NAMES
@@ -27,7 +28,10 @@ class Session:
         self._metrics = metrics
         self._watched: set[Hashable] = set()
         self._watches_all = False
-        self._counted: set[str] = set()
+        self._generation = 0
+        self._meant: dict[str, str] = {}
+        """Services by the names they were asked for by, as far as they are served."""
+        self._counted: Counter[str] = Counter()
         self._changed_at: float | None = None
         self._awaiting_ack: dict[str, float] = {}
 
@@ -61,7 +65,7 @@ class Session:
             self._store.unwatch_all(self._changed)
         for service in self._counted:
             self._recount(service, joined=False)
-        self._watched, self._counted = set(), set()
+        self._watched, self._meant, self._counted = set(), {}, Counter()
 
     def _changed(self, subject: Hashable) -> None:
         if self._changed_at is None:
@@ -72,6 +76,9 @@ class Session:
         self.woken.set()
 
     def _follow(self) -> None:
+        if self._generation == self.stream.generation:
+            return
+        self._generation = self.stream.generation
         wanted = set(self.stream.subjects)
         for subject in wanted - self._watched:
             self._store.watch(subject, self._changed)
@@ -83,17 +90,25 @@ class Session:
             (self._store.watch_all if self._watches_all else self._store.unwatch_all)(self._changed)
 
     def _count(self, subscription: Subscription) -> None:
-        """A client counts in the census of every service whose endpoints it follows."""
+        """A client counts once in the census of every service whose endpoints it follows.
+
+        An ACK names thousands of services that were counted long ago: only those that were not are looked at.
+        """
         if subscription.type_url != ENDPOINTS:
             return
-        subjects = (self._store.subject(name, self.stream.audience) for name in subscription.names)
-        services = {str(ref) for subject in subjects if (ref := self._store.canonical(subject)) is not None}
-        joined, left = services - self._counted, self._counted - services
-        self._counted = services
-        for service in joined:
-            self._recount(service, joined=True)
-        for service in left:
-            self._recount(service, joined=False)
+        for name in subscription.names - self._meant.keys():
+            ref = self._store.canonical(self._store.subject(name, self.stream.audience))
+            if ref is not None:
+                self._meant[name] = service = str(ref)
+                self._counted[service] += 1
+                if self._counted[service] == 1:
+                    self._recount(service, joined=True)
+        for name in self._meant.keys() - subscription.names:
+            service = self._meant.pop(name)
+            self._counted[service] -= 1
+            if not self._counted[service]:
+                del self._counted[service]
+                self._recount(service, joined=False)
 
     def _recount(self, service: str, *, joined: bool) -> None:
         change = self._census.joined if joined else self._census.left

@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
 import grpc
@@ -60,13 +60,19 @@ _DIALECTS: dict[str, dict[str, tuple[Wire, str | None]]] = {
 class XdsServer:
     """Serves the store to whoever connects, once it is complete."""
 
-    def __init__(self, store: ResourceStore, census: Census, metrics: Metrics) -> None:
+    def __init__(
+        self,
+        store: ResourceStore,
+        census: Census,
+        metrics: Metrics,
+        options: Sequence[tuple[str, int]] = OPTIONS,
+    ) -> None:
         self._store = store
         self._census = census
         self._metrics = metrics
         self._complete = asyncio.Event()
         self._draining = asyncio.Event()
-        self._server = grpc.aio.server(options=OPTIONS)
+        self._server = grpc.aio.server(options=options)
         self._server.add_generic_rpc_handlers(tuple(map(self._service, _DIALECTS)))
         self.sessions: set[Session] = set()
 
@@ -132,15 +138,19 @@ class XdsServer:
         reader = asyncio.create_task(_read(session, requests))
         reader.add_done_callback(lambda _: session.woken.set())
         try:
-            while not reader.done():
+            while True:
                 await session.woken.wait()
                 session.woken.clear()
                 while (response := session.next_response()) is not None:
-                    await context.write(response)
+                    with self._metrics.push_time.time():
+                        await context.write(response)
+                # Only now: a client may close its half at once and still wait for what it asked for.
+                if reader.done():
+                    reader.result()
+                    return
                 # A stream that got a response may be closed without harm (gRFC A57); one that waits for its first is not.
                 if self._draining.is_set():
                     return
-            reader.result()
         finally:
             reader.cancel()
 

@@ -47,6 +47,14 @@ def read_documents(text: str) -> list[Any]:
     return reader.documents
 
 
+def read_document(text: str) -> Any:
+    """The one document in `text`; None if there is none. Raises yaml.YAMLError."""
+    documents = read_documents(text)
+    if len(documents) > 1:
+        raise MarkedYAMLError(problem="expected one document")
+    return documents[0] if documents else None
+
+
 class _Sequence:
     def __init__(self) -> None:
         self.value: list[Any] = []

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 from ..errors import ProtocolError
 from .discovery import ClientNode
 from .resource import Audience, Resource, Resources
-from .resource_type import PUSH_ORDER
+from .resource_type import PUSH_ORDER, SHORT_NAMES
 from .subscription import Batch, Subscription
 
 
@@ -46,6 +46,8 @@ class ServerStream:
         self._nonces = itertools.count(1)
         self._subscriptions: dict[str, Subscription] = {}
         self._followers: dict[Hashable, dict[tuple[Subscription, str], None]] = {}
+        self.generation = 0
+        """Differs once `subjects` or `wants_everything` may differ."""
         self.node = ClientNode()
         self.audience = Audience()
 
@@ -76,11 +78,16 @@ class ServerStream:
         if self._only not in (None, type_url):
             raise ProtocolError(f"a request for {type_url} on a stream of {self._only}")
         subscription = self._subscriptions.setdefault(type_url, Subscription(type_url))
-        before = set(subscription.names)
+        before, everything = set(subscription.names), subscription.wildcard
         self._wire.apply(request, subscription, self._resources.all_names(type_url), now)
+        if not subscription.started and type_url not in SHORT_NAMES:
+            # Nobody serves this type. Whoever asks for it must not wait for ever, not even for nothing in particular.
+            subscription.expect()
         subscription.started = True
-        self._follow(subscription, subscription.names - before)
-        self._unfollow(subscription, before - subscription.names)
+        if (subscription.names, subscription.wildcard) != (before, everything):
+            self._follow(subscription, subscription.names - before)
+            self._unfollow(subscription, before - subscription.names)
+            self.generation += 1
         return subscription
 
     def changed(self, subject: Hashable) -> None:
@@ -114,7 +121,7 @@ class ServerStream:
             batch,
             nonce,
             partial(self._get, subscription),
-            partial(self._resources.why_missing, audience=self.audience),
+            partial(self._why_missing, subscription),
         )
         subscription.delivery.sent(nonce, version, now)
         return data
@@ -126,6 +133,11 @@ class ServerStream:
             if subject is None or self._resources.name_of(subject) != name:
                 return None
         return self._resources.get(subscription.type_url, name, self.audience)
+
+    def _why_missing(self, subscription: Subscription, name: str) -> str:
+        if subscription.type_url not in SHORT_NAMES:
+            return f"resources of type {subscription.type_url} are not served here; served are {', '.join(SHORT_NAMES)}"
+        return self._resources.why_missing(name, self.audience)
 
     def _follow(self, subscription: Subscription, names: Iterable[str]) -> None:
         for name in names:

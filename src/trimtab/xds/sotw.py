@@ -19,9 +19,12 @@ class StateOfTheWorld:
 
     @staticmethod
     def apply(request: DiscoveryRequest, subscription: Subscription, everything: Iterable[str], now: float) -> None:
-        """Take in a request. One whose nonce is stale says nothing: the client will answer the newer response too."""
+        """Take in a request. One whose nonce is stale says nothing: the client will answer the newer response too.
+
+        The first one is always taken in, even with a nonce that it kept from another stream.
+        """
         delivery = subscription.delivery
-        if request.nonce != delivery.nonce:
+        if subscription.started and request.nonce != delivery.nonce:
             return
         is_answer = delivery.answered(request.nonce, request.error, now)
         before = set(subscription.names)

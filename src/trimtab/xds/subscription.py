@@ -98,6 +98,10 @@ class Subscription:
         """Everything followed is to be sent once more."""
         self._owed.update(dict.fromkeys((*self.names, *self._held)))
 
+    def expect(self) -> None:
+        """The client waits for an answer, even if there is nothing to tell."""
+        self._expected = True
+
     def assume_held(self, versions: Iterable[tuple[str, str]]) -> None:
         """After a reconnect: the client says what it still holds, so only differences are owed."""
         for name, version in versions:

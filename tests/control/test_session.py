@@ -1,0 +1,98 @@
+"""What a client's stream means for the census, without a network."""
+
+from collections.abc import Hashable, Mapping
+
+import pytest
+
+from tests.control.objects import endpoint, endpoint_slice, service
+from tests.xds.envoy_messages import discovery_pb2
+from trimtab.control.catalog import Catalog
+from trimtab.control.census import Census
+from trimtab.control.kubernetes import Object
+from trimtab.control.metrics import Metrics
+from trimtab.control.resource_store import ResourceStore
+from trimtab.control.session import Session
+from trimtab.model import Locality
+from trimtab.xds.discovery import ClientNode, DiscoveryRequest
+from trimtab.xds.resource import Audience
+from trimtab.xds.resource_type import CLUSTERS, ENDPOINTS
+from trimtab.xds.sotw import StateOfTheWorld
+
+PAYMENTS, ORDERS = "payments.prod:8080", "orders.prod:8080"
+
+
+class Client:
+    """A client of zone `a` whose requests go to a session directly."""
+
+    def __init__(self) -> None:
+        self.catalog, self.census, self.metrics = Catalog(), Census(), Metrics()
+        self.store = ResourceStore(self.catalog, self.census)
+        self.apply(service(), endpoint_slice(endpoint("10.0.0.1")))
+        self.session = Session("test", StateOfTheWorld(), self.store, self.census, self.metrics, only=None)
+        self._nonce = ""
+
+    def apply(self, *objects: Object) -> None:
+        self.store.apply(self.catalog.apply(objects, ()))
+
+    def ask(self, *names: str, type_url: str = ENDPOINTS) -> None:
+        """Ask, and read what comes."""
+        node = ClientNode(id="test", locality=Locality(zone="a"))
+        self.session.receive(DiscoveryRequest(type_url, names, nonce=self._nonce, node=node).serialize())
+        while (data := self.session.next_response()) is not None:
+            self._nonce = discovery_pb2.DiscoveryResponse.FromString(data).nonce
+
+    def counted(self, name: str = PAYMENTS) -> Mapping[str, int]:
+        return dict(self.census.counts(name))
+
+
+@pytest.fixture
+def client() -> Client:
+    return Client()
+
+
+def test_a_client_counts_in_its_zone_once_however_many_names_it_uses(client: Client) -> None:
+    client.ask(PAYMENTS, "payments.prod", "payments.prod:grpc")
+    assert client.counted() == {"a": 1}
+    client.ask("payments.prod")
+    assert client.counted() == {"a": 1}
+
+
+def test_a_client_that_asks_no_more_does_not_count(client: Client) -> None:
+    client.ask(PAYMENTS)
+    client.ask()
+    assert client.counted() == {}
+
+
+def test_a_client_that_is_gone_does_not_count(client: Client) -> None:
+    client.ask(PAYMENTS)
+    client.session.close()
+    assert client.counted() == {}
+    assert client.store.watchers == 0
+
+
+def test_a_client_of_a_service_that_springs_to_life_counts_from_its_ack_on(client: Client) -> None:
+    client.ask(ORDERS)
+    client.apply(service(name="orders"))
+    client.ask(ORDERS)
+    assert client.counted(ORDERS) == {"a": 1}
+
+
+def test_a_client_that_follows_no_endpoints_does_not_count(client: Client) -> None:
+    client.ask(PAYMENTS, type_url=CLUSTERS)
+    assert client.counted() == {}
+
+
+def test_an_ack_does_not_look_at_names_that_were_counted(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    client.ask(PAYMENTS)
+    looked_at: list[str] = []
+    subject = client.store.subject
+
+    def noted(name: str, audience: Audience) -> Hashable | None:
+        looked_at.append(name)
+        return subject(name, audience)
+
+    monkeypatch.setattr(client.store, "subject", noted)
+    client.ask(PAYMENTS)
+    assert looked_at == []
+    client.ask(PAYMENTS, ORDERS)
+    assert set(looked_at) == {ORDERS}
