@@ -16,9 +16,9 @@ class Serving:
 
     def __init__(self, process: "subprocess.Popen[str]") -> None:
         self.process = process
-        started = self.event("serving")
-        self.xds: str = started["xds"]
-        self.admin: str = started["admin"]
+        self.started = self.event("serving")
+        self.xds: str = self.started["xds"]
+        self.admin: str = self.started["admin"]
 
     def event(self, name: str) -> dict[str, Any]:
         """The next log entry of that name."""

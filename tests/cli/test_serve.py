@@ -38,6 +38,16 @@ async def test_endpoints_are_served_and_a_changed_file_is_pushed(manifests: Path
             assert addresses(await client.response()) == {PAYMENTS: ["10.0.0.2"]}
 
 
+async def test_what_changes_is_logged_in_a_line(manifests: Path) -> None:
+    with serving(manifests) as running:
+        assert (running.started["service_ports"], running.started["endpoints"]) == (1, 1)
+        (manifests / "cluster.yaml").write_text(SERVICE)
+        changed = running.event("endpoints changed")
+        assert (changed["service"], changed["before"], changed["after"]) == (PAYMENTS, 1, 0)
+        (manifests / "cluster.yaml").write_text("# nothing\n")
+        assert running.event("service gone")["service"] == PAYMENTS
+
+
 async def test_a_broken_file_takes_nothing_down_and_is_named(manifests: Path) -> None:
     with serving(manifests) as running:
         async with XdsClient(running.xds, PAYMENTS) as client:
@@ -68,7 +78,6 @@ def test_a_wrong_policy_is_named(manifests: Path) -> None:
 
 def test_health_readiness_and_metrics_are_there(manifests: Path) -> None:
     with serving(manifests) as running:
-        running.event("endpoints changed")
         assert get(running, "/healthz") == (200, "ok\n")
         assert get(running, "/readyz") == (200, "ok\n")
         status, text = get(running, "/metrics")
