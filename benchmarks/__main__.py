@@ -1,4 +1,4 @@
-"""Run every benchmark, or those named: `python -m benchmarks [pick] [unary_call]`."""
+"""Run every benchmark, or those named: `python -m benchmarks [pick] [unary_call] [push]`."""
 
 import asyncio
 import platform
@@ -7,7 +7,7 @@ from importlib import import_module
 
 from rich.console import Console
 
-BENCHMARKS = ("pick", "unary_call")
+BENCHMARKS = ("pick", "unary_call", "push")
 
 
 def main(names: list[str]) -> None:

@@ -12,7 +12,7 @@ METHOD = "/bench.Echo/Call"
 async def serve() -> None:
     """Serve until stdin closes; the port is the first line on stdout."""
     server = grpc.aio.server()
-    handler = grpc.unary_unary_rpc_method_handler(_echo)
+    handler: grpc.RpcMethodHandler[bytes, bytes] = grpc.unary_unary_rpc_method_handler(_echo)
     server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler("bench.Echo", {"Call": handler}),))
     port = server.add_insecure_port("127.0.0.1:0")
     await server.start()

@@ -68,7 +68,7 @@ async def _sync(console: Console, fleet: BenchFleet) -> None:
 
 
 def _asyncio_load(channel: grpc.aio.Channel) -> Measure:
-    call = channel.unary_unary(METHOD)
+    call: grpc.aio.UnaryUnaryMultiCallable[bytes, bytes] = channel.unary_unary(METHOD)
 
     async def caller() -> None:
         for _ in range(CALLS // CONCURRENCY):
@@ -83,7 +83,7 @@ def _asyncio_load(channel: grpc.aio.Channel) -> Measure:
 
 
 def _sync_load(channel: grpc.Channel, threads: ThreadPoolExecutor) -> Measure:
-    call = channel.unary_unary(METHOD)
+    call: grpc.UnaryUnaryMultiCallable[bytes, bytes] = channel.unary_unary(METHOD)
 
     def caller(_: int) -> None:
         for _ in range(CALLS // CONCURRENCY):

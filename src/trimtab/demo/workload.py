@@ -17,7 +17,7 @@ WORKERS_PER_POD: Final = 8
 """Requests a pod serves at a time; the others queue."""
 UTILISATION: Final = 0.6
 """Mean share of busy workers, were the load spread evenly over all pods."""
-WARM_UP_S: Final = 1.0
+WARM_UP_S: Final = 0.5
 _MEAN_DEMAND_S: Final = 0.060
 _SIGMA: Final = 0.8
 """Of the lognormal distribution: the 99th percentile is 4.7 times the mean."""
