@@ -90,3 +90,12 @@ def test_any_bytes_either_parse_or_are_a_protocol_error(data: bytes) -> None:
         DiscoveryRequest.parse(data)
     except ProtocolError as error:
         assert "DiscoveryRequest" in str(error)
+
+
+def test_the_version_of_an_envoy_is_its_build_version() -> None:
+    message = discovery_pb2.DiscoveryRequest()
+    version = message.node.user_agent_build_version.version
+    version.major_number, version.minor_number, version.patch = 1, 40, 2
+    node = DiscoveryRequest.parse(message.SerializeToString()).node
+    assert node is not None
+    assert node.user_agent_version == "1.40.2"

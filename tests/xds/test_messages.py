@@ -23,7 +23,8 @@ OURS = sorted(
     {
         message.full_name
         for file in messages.FILES
-        if not file.name.startswith("google/protobuf/")
+        # The health protocol is gRPC's, not Envoy's.
+        if not file.name.startswith(("google/protobuf/", "grpc/"))
         for message in file.message_types_by_name.values()
     }
 )

@@ -23,6 +23,7 @@ from ..xds.resource_type import (
 from ..xds.server_stream import Wire
 from ..xds.sotw import StateOfTheWorld
 from .census import Census
+from .health_service import HealthService
 from .metrics import Metrics
 from .resource_store import ResourceStore
 from .session import Session
@@ -73,7 +74,8 @@ class XdsServer:
         self._complete = asyncio.Event()
         self._draining = asyncio.Event()
         self._server = grpc.aio.server(options=options)
-        self._server.add_generic_rpc_handlers(tuple(map(self._service, _DIALECTS)))
+        health = HealthService(_DIALECTS, self._complete, self._draining)
+        self._server.add_generic_rpc_handlers((health.handler(), *map(self._service, _DIALECTS)))
         self.sessions: set[Session] = set()
 
     def complete(self) -> None:

@@ -160,9 +160,15 @@ def decode_node(node: Any) -> ClientNode:
         cluster=node.cluster,
         locality=Locality(node.locality.region, node.locality.zone, node.locality.sub_zone),
         user_agent=node.user_agent_name,
-        user_agent_version=node.user_agent_version,
+        user_agent_version=node.user_agent_version or _build_version(node.user_agent_build_version),
         metadata=MappingProxyType(strings),
     )
+
+
+def _build_version(message: Any) -> str:
+    """What Envoy sends instead of a plain version."""
+    version = message.version
+    return f"{version.major_number}.{version.minor_number}.{version.patch}" if message.HasField("version") else ""
 
 
 def encode_node(node: ClientNode, message: Any) -> None:

@@ -51,6 +51,9 @@ HttpConnectionManager: Any = _message(
 )
 Router: Any = _message("envoy.extensions.filters.http.router.v3.Router")
 
+HealthCheckRequest: Any = _message("grpc.health.v1.HealthCheckRequest")
+HealthCheckResponse: Any = _message("grpc.health.v1.HealthCheckResponse")
+
 
 def type_url(message_class: Any) -> str:
     """The URL that names a message in an `Any`."""
