@@ -7,6 +7,7 @@ import yaml
 
 from ..errors import PolicyError
 from ..model import Locality, Policy, ServiceRef
+from .address_index import AddressIndex
 from .join import ServicePort, join
 from .kubernetes import (
     POLICY_ANNOTATION,
@@ -39,6 +40,7 @@ class Catalog:
         self._nodes: dict[str, Node] = {}
         # How many endpoints of which services a Node has; Nodes come and go, and what nobody runs on is forgotten.
         self._on_node: defaultdict[str, Counter[ServiceKey]] = defaultdict(Counter)
+        self._addresses = AddressIndex()
         self._owner: dict[ObjectKey, ServiceKey] = {}
         self._policies: dict[ServiceKey, Policy] = {}
         self._ports: dict[ServiceKey, dict[ServiceRef, ServicePort]] = {}
@@ -73,6 +75,11 @@ class Catalog:
         """The zone of a Node; empty if it is not known."""
         node = self._nodes.get(name)
         return "" if node is None else node.label(ZONE_LABEL)
+
+    def zone_of_address(self, address: str) -> str:
+        """The zone of the endpoint that has this address; empty if it is not known."""
+        endpoint = self._addresses.get(address)
+        return "" if endpoint is None else self._locate(endpoint).zone
 
     def why_missing(self, ref: ServiceRef) -> str:
         """A sentence that helps whoever asked for a name that means nothing."""
@@ -112,7 +119,9 @@ class Catalog:
         owner = self._owner.pop(key, None)
         if owner is None:
             return set()
-        self._count_on_nodes(self._slices[owner].pop(name), -1)
+        part = self._slices[owner].pop(name)
+        self._addresses.remove(part)
+        self._count_on_nodes(part, -1)
         if not self._slices[owner]:
             del self._slices[owner]
         return {owner}
@@ -132,6 +141,7 @@ class Catalog:
         touched = self._delete(item.key)
         self._owner[item.key] = item.service
         self._slices[item.service][item.metadata.name] = item
+        self._addresses.add(item)
         self._count_on_nodes(item, 1)
         return touched | {item.service}
 

@@ -19,6 +19,7 @@ from ..xds.resource_type import CLUSTERS, ENDPOINTS, LISTENERS
 from ..xds.version import assignment_version, content_version
 from .catalog import Catalog, ServicePort
 from .census import Census
+from .client_zone import client_zone
 from .gate import Refused, gate
 from .zone_view import zone_view
 
@@ -117,7 +118,7 @@ class ResourceStore:
         return Audience(
             namespace=node.metadata.get("NAMESPACE") or "default",
             dialect=Dialect.of(node.user_agent),
-            zone=node.locality.zone,
+            zone=client_zone(node, self._catalog),
         )
 
     def subject(self, name: str, audience: Audience) -> Hashable | None:
