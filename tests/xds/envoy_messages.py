@@ -10,6 +10,8 @@ from envoy.extensions.load_balancing_policies.round_robin.v3 import round_robin_
 from envoy.extensions.load_balancing_policies.wrr_locality.v3 import wrr_locality_pb2
 from envoy.extensions.upstreams.http.v3 import http_protocol_options_pb2
 from envoy.service.discovery.v3 import discovery_pb2
+from xds.data.orca.v3 import orca_load_report_pb2
+from xds.service.orca.v3 import orca_pb2
 from xds.type.v3 import typed_struct_pb2
 
 __all__ = [
@@ -20,6 +22,8 @@ __all__ = [
     "http_protocol_options_pb2",
     "least_request_pb2",
     "listener_pb2",
+    "orca_load_report_pb2",
+    "orca_pb2",
     "round_robin_pb2",
     "router_pb2",
     "typed_struct_pb2",

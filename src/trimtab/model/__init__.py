@@ -2,6 +2,7 @@
 
 from .assignment import Assignment, LocalityEndpoints
 from .endpoint import Endpoint, Health, Locality
+from .load_report import LoadReport
 from .policy import OutlierDetection, Policy
 from .target import ServiceRef
 
@@ -9,6 +10,7 @@ __all__ = [
     "Assignment",
     "Endpoint",
     "Health",
+    "LoadReport",
     "Locality",
     "LocalityEndpoints",
     "OutlierDetection",

@@ -54,6 +54,9 @@ Router: Any = _message("envoy.extensions.filters.http.router.v3.Router")
 HealthCheckRequest: Any = _message("grpc.health.v1.HealthCheckRequest")
 HealthCheckResponse: Any = _message("grpc.health.v1.HealthCheckResponse")
 
+OrcaLoadReport: Any = _message("xds.data.orca.v3.OrcaLoadReport")
+OrcaLoadReportRequest: Any = _message("xds.service.orca.v3.OrcaLoadReportRequest")
+
 
 def type_url(message_class: Any) -> str:
     """The URL that names a message in an `Any`."""
