@@ -91,8 +91,12 @@ class AioCalls(MethodCalls):
         except BaseException:
             pick.abandon()
             raise
-        call.add_done_callback(partial(_done, pick))
+        # The callback also holds the channel, which lives as long as its calls even when nothing else refers to it.
+        call.add_done_callback(partial(self._done, pick))
         return call
+
+    def _done(self, pick: Pick, call: Any) -> None:
+        pick.done(_outcome(call))
 
     async def _start_later(
         self,
@@ -114,7 +118,11 @@ async def wait_for_pick(cluster: Cluster, context: Request, deadline: Deadline, 
     placed: asyncio.Future[Pick] = loop.create_future()
 
     def refuse(refusal: Refusal) -> None:
-        placed.set_exception(aio_error(refusal))
+        if refusal.code is grpc.StatusCode.CANCELLED:
+            # The channel was closed, which grpc.aio tells its callers by cancelling them.
+            placed.cancel()
+        else:
+            placed.set_exception(aio_error(refusal))
 
     placement = Placement(cluster, context, deadline, bool(wait_for_ready), placed.set_result, refuse)
     placement.start(loop)
@@ -125,10 +133,6 @@ async def wait_for_pick(cluster: Cluster, context: Request, deadline: Deadline, 
         if placed.done() and not placed.cancelled() and placed.exception() is None:
             placed.result().abandon()
         raise
-
-
-def _done(pick: Pick, call: Any) -> None:
-    pick.done(_outcome(call))
 
 
 def _outcome(call: Any) -> Outcome:

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import weakref
 from collections.abc import Callable, Sequence
 from types import TracebackType
 from typing import Any, Self
@@ -33,7 +34,8 @@ class AioChannel(grpc.aio.Channel):
             return AioConnection(endpoint, report, connections)
 
         self._interceptors = {arity: of_arity(arity, interceptors) for arity in CALLS}
-        self._deferred: set[DeferredCall] = set()
+        # Weak, so that a call dropped by its owner is collected, and thereby cancelled.
+        self._deferred: weakref.WeakSet[DeferredCall] = weakref.WeakSet()
         self._loop: asyncio.AbstractEventLoop | None = None
         self.cluster = Cluster(service, connect)
         with contextlib.suppress(RuntimeError):
@@ -54,7 +56,6 @@ class AioChannel(grpc.aio.Channel):
     def track(self, call: DeferredCall) -> None:
         """Remember a deferred call, to cancel it when the channel closes."""
         self._deferred.add(call)
-        call.add_done_callback(self._deferred.discard)
 
     async def close(self, grace: float | None = None) -> None:
         """Take no more calls; cancel those under way after `grace` seconds, at once without."""
@@ -63,13 +64,19 @@ class AioChannel(grpc.aio.Channel):
         self.cluster.close()
         connections = [c for c in self.cluster.connections if isinstance(c, AioConnection)]
         closing = [connection.close_within(grace) for connection in connections]
-        for call in tuple(self._deferred):
+        under_way = [call for call in self._deferred if not call.done()]
+        if grace and under_way:
+            # Those without an endpoint have been cancelled already: there will be none.
+            await asyncio.wait([asyncio.create_task(call.until_done()) for call in under_way], timeout=grace)
+        for call in under_way:
             call.cancel()
         if closing:
             await asyncio.gather(*closing)
         self.cluster.disconnect()
 
     async def __aenter__(self) -> Self:
+        if not self.cluster.closed:
+            self.prepare()
         return self
 
     async def __aexit__(

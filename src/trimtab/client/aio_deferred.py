@@ -9,6 +9,7 @@ its owner dropped half-read open until the channel closes; here it is cancelled.
 import asyncio
 import contextlib
 import time
+import weakref
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Generator
 from typing import Any
 
@@ -89,11 +90,19 @@ class DeferredCall(grpc.aio.Call):
 
     def add_done_callback(self, callback: DoneCallback) -> None:
         if self._call is not None:
-            self._call.add_done_callback(lambda _: callback(self))
+            # The real call must not keep this one alive: dropping this one ends it.
+            this = weakref.ref(self)
+            self._call.add_done_callback(lambda call: callback(this() or call))
         elif self._failure() is not None:
             callback(self)
         else:
             self._callbacks.append(callback)
+
+    async def until_done(self) -> None:
+        """Return once the call is done, however it ended."""
+        done = asyncio.Event()
+        self.add_done_callback(lambda _: done.set())
+        await done.wait()
 
     def time_remaining(self) -> float | None:
         if self._call is not None:

@@ -80,17 +80,23 @@ class _Intercepted(AioCalls):
     ) -> grpc.aio.Call:
         if not interceptors:
             return self._proceed(compression, details, request)
-        last: list[grpc.aio.Call] = []
+        calls: list[grpc.aio.Call] = []
 
         async def continuation(details: grpc.aio.ClientCallDetails, request: Any) -> grpc.aio.Call:
-            last[:] = [await self._run(interceptors[1:], compression, details, request)]
-            return last[0]
+            calls.append(await self._run(interceptors[1:], compression, details, request))
+            return calls[-1]
 
-        result = await interceptors[0](continuation, details, request)
+        try:
+            result = await interceptors[0](continuation, details, request)
+        except BaseException:
+            # Nobody will ever ask for what these calls bring.
+            for call in calls:
+                call.cancel()
+            raise
         if isinstance(result, grpc.aio.Call):
             return result
         if self._method.arity.endswith("stream"):
-            return StreamedAnswer(aiter(result), last[0] if last else None)
+            return StreamedAnswer(aiter(result), calls[-1] if calls else None)
         return Answer(result)
 
     def _proceed(

@@ -87,11 +87,16 @@ class SyncCalls(MethodCalls):
         except BaseException:
             pick.abandon()
             raise
-        # The callback must not hold the call: grpc cancels a call that its owner dropped.
-        ended = partial(_ended, pick, weakref.ref(call))
+        # The callback must not hold the call: grpc cancels a call that its owner dropped. It holds the channel, which
+        # lives as long as its calls even when nothing else refers to it, as grpc's own does.
+        ended = partial(self._ended, pick, weakref.ref(call))
         if not call.add_callback(ended):
             ended()
         return call
+
+    def _ended(self, pick: Pick, call: "weakref.ref[Any]") -> None:
+        ended = call()
+        pick.done(CANCELLED if ended is None else _outcome(ended))
 
 
 def _wait_for_pick(loop: Loop, cluster: Cluster, context: Request, deadline: Deadline, wait_for_ready: Any) -> Pick:
@@ -113,11 +118,6 @@ def _wait_for_pick(loop: Loop, cluster: Cluster, context: Request, deadline: Dea
 def _give_back(placed: "Future[Pick]") -> None:
     if placed.exception() is None:
         placed.result().abandon()
-
-
-def _ended(pick: Pick, call: "weakref.ref[Any]") -> None:
-    ended = call()
-    pick.done(CANCELLED if ended is None else _outcome(ended))
 
 
 def _outcome(call: Any) -> Outcome:
@@ -193,11 +193,23 @@ class UnaryStream(_Streamed, grpc.UnaryStreamMultiCallable):  # type: ignore[typ
 
 
 class StreamUnary(_Unary, grpc.StreamUnaryMultiCallable):  # type: ignore[type-arg]
-    """Starts stream-unary calls."""
+    """Starts stream-unary calls. Like grpc's, it calls its first parameter `request_iterator`."""
+
+    def __call__(self, request_iterator: Any, *more: Any, **options: Any) -> Any:  # type: ignore[override]
+        return super().__call__(request_iterator, *more, **options)
+
+    def with_call(self, request_iterator: Any, *more: Any, **options: Any) -> Any:  # type: ignore[override]
+        return super().with_call(request_iterator, *more, **options)
+
+    def future(self, request_iterator: Any, *more: Any, **options: Any) -> Any:  # type: ignore[override]
+        return super().future(request_iterator, *more, **options)
 
 
 class StreamStream(_Streamed, grpc.StreamStreamMultiCallable):  # type: ignore[type-arg]
     """Starts stream-stream calls."""
+
+    def __call__(self, request_iterator: Any, *more: Any, **options: Any) -> Any:  # type: ignore[override]
+        return super().__call__(request_iterator, *more, **options)
 
 
 CALLS: dict[str, type[SyncCalls]] = {

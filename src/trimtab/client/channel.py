@@ -25,11 +25,10 @@ class SyncChannel(grpc.Channel):
         def connect(endpoint: Endpoint, report: Callable[[Connectivity], object]) -> SyncConnection:
             return SyncConnection(endpoint, lambda state: loop.call_soon_threadsafe(report, state), connections)
 
-        loop = ThreadLoop(f"trimtab {service.name}")
-        self._loop = loop
+        self.cluster = cluster = Cluster(service, connect)
         self._callbacks = _Callbacks()
-        self.cluster = Cluster(service, connect)
-        self.cluster.start(loop)
+        self._loop = loop = ThreadLoop(f"trimtab {service.name}")
+        cluster.start(loop)
         self._subscribers = Subscribers(self.cluster, self._callbacks.run)
 
     def prepare(self) -> Loop:
@@ -61,7 +60,7 @@ class SyncChannel(grpc.Channel):
         self.close()
 
     def __del__(self) -> None:
-        if "cluster" in self.__dict__:
+        if "_subscribers" in self.__dict__:
             self.cluster.abandon()
             self._loop.stop()
             self._callbacks.stop()
@@ -123,13 +122,18 @@ class _Callbacks:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._loop: ThreadLoop | None = None
+        self._stopped = False
 
     def run(self, callback: Callable[..., object], *args: object) -> None:
         with self._lock:
-            if self._loop is None:
+            if self._loop is None and not self._stopped:
                 self._loop = ThreadLoop("trimtab callbacks")
-        self._loop.call_soon_threadsafe(callback, *args)
+        if self._loop is None:
+            callback(*args)
+        else:
+            self._loop.call_soon_threadsafe(callback, *args)
 
     def stop(self) -> None:
+        self._stopped = True
         if self._loop is not None:
             self._loop.stop()

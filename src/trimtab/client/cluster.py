@@ -66,7 +66,6 @@ class Cluster:
         self._discovery: Discovery | None = None
         self._connections: set[Connection] = set()
         self._warm_up: WarmUp | None = None
-        self._in_grace = False
         self._assigned = False
         self._refused: Unavailable | None = None
         self._waiters: dict[Callable[[], object], None] = {}
@@ -116,7 +115,7 @@ class Cluster:
     def _hear_no_more(self) -> None:
         if self._discovery is not None:
             self._discovery.unsubscribe(self.name, self._heard)
-            discoveries.current().release(self._bootstrap)
+            discoveries.current().release(self._bootstrap, self._discovery)
             self._discovery = None
 
     # What calls ask.
@@ -135,6 +134,11 @@ class Cluster:
     def connections(self) -> tuple[Connection, ...]:
         """Every connection, those included that only finish their calls."""
         return tuple(self._connections)
+
+    @property
+    def control_plane_answers(self) -> bool:
+        """Whether the control plane is connected and has answered."""
+        return self._discovery is not None and self._discovery.answering
 
     def refusal(self) -> Unavailable | None:
         """Why waiting is pointless as things stand; None: it is not."""
@@ -207,9 +211,10 @@ class Cluster:
         self._changed()
 
     def _assign(self, assignment: Assignment) -> None:
+        if not self._balancer.nodes:
+            self._warm_up = WarmUp()
+        self._assigned = True
         changes = self._balancer.update(assignment)
-        if not self._assigned:
-            self._assigned, self._warm_up = True, WarmUp()
         opened, closed = len(changes.opened), len(changes.closed)
         logger.info("%s: %d endpoints, %d new, %d gone", self.name, len(assignment), opened, closed)
         for node in changes.closed:
@@ -236,21 +241,22 @@ class Cluster:
             self._changed()
 
     def _pass_gate(self) -> None:
-        if self._warm_up is None:
+        warm_up = self._warm_up
+        if warm_up is None:
             return
-        gate = self._warm_up.gate
+        gate = warm_up.gate
         if gate is Gate.OPEN:
-            self._open_gate()
-        elif gate is Gate.IN_GRACE and not self._in_grace:
+            self._open_gate(warm_up)
+        elif gate is Gate.IN_GRACE and not warm_up.in_grace:
             assert self._loop is not None
-            self._in_grace = True
-            self._loop.call_later(GRACE_S, self._open_gate)
+            warm_up.in_grace = True
+            self._loop.call_later(GRACE_S, self._open_gate, warm_up)
 
-    def _open_gate(self) -> None:
-        if self._warm_up is None:
+    def _open_gate(self, warm_up: WarmUp) -> None:
+        if self._warm_up is not warm_up:
             return
-        states, self._warm_up = self._warm_up.states, None
-        for node, state in states.items():
+        self._warm_up = None
+        for node, state in warm_up.states.items():
             self._balancer.connectivity_changed(node, state)
         self._changed()
 

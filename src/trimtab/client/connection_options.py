@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import grpc
+from grpc.experimental import ChannelOptions
 
 from ..balance import Connectivity
 from ..model import Endpoint
@@ -15,8 +16,6 @@ _DEFAULTS: tuple[Option, ...] = (
     # Endpoints are Pods: back within seconds or gone. gRPC's defaults wait up to two minutes.
     ("grpc.initial_reconnect_backoff_ms", 250),
     ("grpc.max_reconnect_backoff_ms", 5_000),
-    # How long one attempt to connect may take.
-    ("grpc.min_reconnect_backoff_ms", 5_000),
     # An endpoint is addressed by IP inside the cluster: a proxy meant for the outside must not catch it.
     ("grpc.enable_http_proxy", 0),
     # Connections are opened ahead of need, and so are not given up for lack of it.
@@ -48,11 +47,15 @@ def connection_options(
     options: Sequence[Option] | None,
     credentials: grpc.ChannelCredentials | None,
     compression: grpc.Compression | None,
+    connect_timeout_s: float = 5.0,
 ) -> ConnectionOptions:
     """The user's options over ours: what the user sets wins, down to `grpc.default_authority`."""
     merged = dict(_DEFAULTS)
+    # How long one attempt to connect may take.
+    merged["grpc.min_reconnect_backoff_ms"] = int(connect_timeout_s * 1000)
     merged["grpc.default_authority"] = service_authority(target)
-    given = tuple(options or ())
+    # Such a stream does not say that it ended unless somebody reads it to its end: it would be counted for ever.
+    given = tuple(option for option in options or () if option[0] != ChannelOptions.SingleThreadedUnaryStream)
     if authority is not None:
         given += (("grpc.default_authority", authority),)
     names = {name for name, _ in given}

@@ -34,15 +34,18 @@ class Discoveries:
             entry.users += 1
             return entry.discovery
 
-    def release(self, bootstrap: Bootstrap) -> None:
-        """Give back what `acquire` returned for `bootstrap`; the last one stops it."""
+    def release(self, bootstrap: Bootstrap, discovery: Discovery) -> None:
+        """Give back the `discovery` that `acquire` returned for `bootstrap`; the last one stops it."""
         with self._lock:
-            entry = self._entries[_key(bootstrap)]
+            entry = self._entries.get(_key(bootstrap))
+            if entry is None or entry.discovery is not discovery:
+                # From before a fork, or stopped because the process ends.
+                return
             entry.users -= 1
             if entry.users:
                 return
             del self._entries[_key(bootstrap)]
-        entry.discovery.stop()
+        discovery.stop()
 
     def stop_all(self) -> None:
         """Stop every discovery: the process ends."""

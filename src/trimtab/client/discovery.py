@@ -75,14 +75,20 @@ class Discovery:
         if stream is not None:
             stream.cancel()
 
+    @property
+    def answering(self) -> bool:
+        """Whether there is a stream on which the control plane has answered."""
+        return self._answering
+
     def describe(self) -> str:
-        """How it stands with the control plane, for an error message."""
-        silent_s = time.monotonic() - self._silent_since
+        """How it stands with the control plane and what to do about it, for an error message."""
+        plane, silent_s = f"control plane {self._server.uri}", time.monotonic() - self._silent_since
         if self._answering:
-            return f"control plane {self._server.uri} is connected but has not sent this service"
+            return f"{plane} is connected but has not sent this service; check that it knows the service by this name"
+        check = "check that it runs and that the bootstrap names its address"
         if self._trouble:
-            return f"control plane {self._server.uri} unreachable since {silent_s:.1f} s: {self._trouble}"
-        return f"control plane {self._server.uri} has not answered for {silent_s:.1f} s"
+            return f"{plane} has been unreachable for {silent_s:.1f} s: {self._trouble}; {check}"
+        return f"{plane} has not answered for {silent_s:.1f} s; {check}"
 
     def _run(self) -> None:
         while not self._stopped.is_set():

@@ -132,4 +132,5 @@ def _unreachable(cluster: Cluster, waited_s: float) -> Unavailable:
     refusal = cluster.refusal()
     if refusal is not None:
         return type(refusal)(f"{waited}. {refusal}")
-    return Unavailable(waited) if cluster.assigned else ControlPlaneUnreachable(waited)
+    unreachable = not cluster.assigned and not cluster.control_plane_answers
+    return ControlPlaneUnreachable(waited) if unreachable else Unavailable(waited)

@@ -25,5 +25,6 @@ def described(
     """The service to balance and the options of its connections. Raises TargetError or BootstrapError."""
     name = str(ServiceRef.parse(target))
     found = bootstraps.find(bootstrap, control_plane)
-    connections = connection_options(target, authority, options, credentials, compression)
-    return Service(name, found, policy or Policy()), connections
+    policy = policy or Policy()
+    connections = connection_options(target, authority, options, credentials, compression, policy.connect_timeout_s)
+    return Service(name, found, policy), connections

@@ -1,7 +1,7 @@
 """The first burst must not land on the connection that happened to come up first.
 
-When the first assignment arrives, dozens of connections are opened and dozens of calls may be waiting. Were the calls let
-go at the first READY, one endpoint would get them all.
+When the first endpoints arrive, dozens of connections are opened and dozens of calls may be waiting. Were the calls let
+go at the first READY, one endpoint would get them all. The same holds when a service comes back from no endpoints at all.
 """
 
 import enum
@@ -24,11 +24,13 @@ class Gate(enum.Enum):
 
 
 class WarmUp:
-    """Watches the connections of a first assignment until they are settled, which is READY or failed."""
+    """Watches the connections to the first endpoints until they are settled, which is READY or failed."""
 
     def __init__(self) -> None:
         self.states: dict[Node, Connectivity] = {}
         """The last state of each node, not yet known to the balancer."""
+        self.in_grace = False
+        """Whether somebody waits for the grace to end."""
 
     def observe(self, node: Node, state: Connectivity) -> None:
         """The connection to `node` is in `state` now."""
