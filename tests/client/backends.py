@@ -14,11 +14,12 @@ SERVICE = "shop.Shop"
 
 
 class Backend:
-    """Counts what it serves. Requests say what to do: `fail`, `slow`, `sleep`; anything else is echoed."""
+    """Counts what it serves. Requests say what to do: `fail`, `slow`, `who`, `remaining`; anything else is echoed."""
 
     def __init__(self, port: int = 0, credentials: grpc.ServerCredentials | None = None) -> None:
         self.calls = 0
         self.metadata: list[tuple[tuple[str, str | bytes], ...]] = []
+        self.peers: set[str] = set()
         self.release = threading.Event()
         self.entered = threading.Semaphore(0)
         self._lock = threading.Lock()
@@ -56,6 +57,9 @@ class Backend:
         with self._lock:
             self.calls += 1
             self.metadata.append(tuple(context.invocation_metadata()))
+            self.peers.add(context.peer())
+        context.send_initial_metadata((("greeting", "hello"),))
+        context.set_trailing_metadata((("served-by", str(self.port)),))
         self.entered.release()
         self._obey(request, context)
 
@@ -65,10 +69,14 @@ class Backend:
         if request == b"slow":
             self.release.wait(10)
 
+    def _answer(self, request: bytes, context: grpc.ServicerContext) -> bytes:
+        if request == b"who":
+            return str(self.port).encode()
+        return b"%f" % (context.time_remaining() or 0) if request == b"remaining" else request
+
     def _unary_unary(self, request: bytes, context: grpc.ServicerContext) -> bytes:
         self._began(request, context)
-        context.set_trailing_metadata((("served-by", str(self.port)),))
-        return str(self.port).encode() if request == b"who" else request
+        return self._answer(request, context)
 
     def _unary_stream(self, request: bytes, context: grpc.ServicerContext) -> Iterator[bytes]:
         self._began(b"", context)

@@ -18,6 +18,9 @@ LIST = f"/{SERVICE}/List"
 SUM = f"/{SERVICE}/Sum"
 CHAT = f"/{SERVICE}/Chat"
 
+ARITIES = ("unary_unary", "unary_stream", "stream_unary", "stream_stream")
+METHODS = dict(zip(ARITIES, (ECHO, LIST, SUM, CHAT), strict=True))
+
 # Channels of one process share connections by default; tests look at each one's own.
 _OPTIONS = (("grpc.use_local_subchannel_pool", 1),)
 

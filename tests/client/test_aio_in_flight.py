@@ -12,13 +12,10 @@ import pytest
 from tests.client.ads import AdsServer
 from tests.client.backends import Backend
 from tests.client.eventually import eventually_async
-from tests.client.service import CHAT, ECHO, LIST, SUM, aio_channel, assign, in_flight
+from tests.client.service import ARITIES, CHAT, ECHO, LIST, METHODS, SUM, aio_channel, assign, in_flight
 from trimtab.client.aio_channel import AioChannel
 
 Backends = Callable[[int], list[Backend]]
-
-ARITIES = ("unary_unary", "unary_stream", "stream_unary", "stream_stream")
-METHODS = dict(zip(ARITIES, (ECHO, LIST, SUM, CHAT), strict=True))
 
 
 def start(channel: AioChannel, arity: str, request: bytes, serializer: Any = None, **options: Any) -> Any:

@@ -23,7 +23,7 @@ class SyncChannel(grpc.Channel):
 
     def __init__(self, service: Service, connections: ConnectionOptions) -> None:
         def connect(endpoint: Endpoint, report: Callable[[Connectivity], object]) -> SyncConnection:
-            return SyncConnection(endpoint, lambda state: loop.call_soon_threadsafe(report, state), connections)
+            return SyncConnection(endpoint, report, connections, loop)
 
         self.cluster = cluster = Cluster(service, connect)
         self._callbacks = _Callbacks()
