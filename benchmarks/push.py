@@ -52,10 +52,11 @@ def push_server(kind: str, services: int) -> Iterator[Server]:
     """A server process; it ends with its stdin."""
     command = [sys.executable, "-m", "benchmarks.push_server", kind, str(services)]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
-        yield Server(process)
-        assert process.stdin is not None
-        process.stdin.close()
-        process.terminate()
+        try:
+            yield Server(process)
+        finally:
+            assert process.stdin is not None
+            process.stdin.close()
 
 
 @dataclass

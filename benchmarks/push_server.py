@@ -5,16 +5,16 @@ the CPU seconds used so far.
 """
 
 import asyncio
-import contextlib
 import sys
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from typing import Any
 
 import grpc
 import grpc.aio
 import uvloop
 
+from trimtab.cli.logs import configure
 from trimtab.control.catalog import Catalog
 from trimtab.control.census import Census
 from trimtab.control.kubernetes import (
@@ -36,7 +36,6 @@ from trimtab.xds.resource_type import ADS_SERVICE, ENDPOINTS, STREAM_AGGREGATED_
 
 ENDPOINT_COUNT = 20
 STREAMS_PER_CONNECTION = 128
-Change = Callable[[int], object]
 
 
 def name(index: int) -> str:
@@ -59,47 +58,69 @@ def _store(services: int) -> tuple[Catalog, ResourceStore, Census]:
     return catalog, store, census
 
 
-async def _start_trimtab(services: int) -> tuple[int, Change]:
-    catalog, store, census = _store(services)
-    server = XdsServer(store, census, Metrics(), options=_OPTIONS)
-    server.complete()
-    port = await server.start("127.0.0.1:0")
-    return port, lambda turn: store.apply(catalog.apply([_slice(0, turn)], ()))
+class _Trimtab:
+    """The control plane's own server, with as many services as told."""
+
+    def __init__(self, services: int) -> None:
+        self._catalog, self._store, census = _store(services)
+        self._server = XdsServer(self._store, census, Metrics(), options=_OPTIONS)
+        self._server.complete()
+
+    async def start(self) -> int:
+        return await self._server.start("127.0.0.1:0")
+
+    def change(self, turn: int) -> None:
+        self._store.apply(self._catalog.apply([_slice(0, turn)], ()))
+
+    async def stop(self) -> None:
+        await self._server.stop(None)
 
 
 class _Bare:
     """Ready-made bytes for everybody: what a push costs when there is nothing to decide."""
 
     def __init__(self) -> None:
-        self.streams: set[asyncio.Event] = set()
-        self.catalog, self.store, _ = _store(1)
-        self.data = b""
-        self.encode(0)
+        self._streams: set[asyncio.Event] = set()
+        self._catalog, self._store, _ = _store(1)
+        self._data = b""
+        self._encode(0)
+        self._server = grpc.aio.server(options=_OPTIONS)
+        handler: grpc.RpcMethodHandler[bytes, bytes] = grpc.stream_stream_rpc_method_handler(self._serve)
+        methods: Any = {STREAM_AGGREGATED_RESOURCES: handler}
+        self._server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(ADS_SERVICE, methods),))
 
-    def encode(self, turn: int) -> None:
-        self.store.apply(self.catalog.apply([_slice(0, turn)], ()))
-        resource = self.store.get(ENDPOINTS, name(0), Audience())
-        assert resource is not None
-        entry = encode_resource(ENDPOINTS, name(0), resource.body)
-        self.data = encode_response(ENDPOINTS, resource.version, "1", [entry])
+    async def start(self) -> int:
+        port = self._server.add_insecure_port("127.0.0.1:0")
+        await self._server.start()
+        return port
 
     def change(self, turn: int) -> None:
-        self.encode(turn)
-        for woken in self.streams:
+        self._encode(turn)
+        for woken in self._streams:
             woken.set()
 
-    async def serve(self, requests: AsyncIterator[bytes], context: Any) -> None:
+    async def stop(self) -> None:
+        await self._server.stop(None)
+
+    def _encode(self, turn: int) -> None:
+        self._store.apply(self._catalog.apply([_slice(0, turn)], ()))
+        resource = self._store.get(ENDPOINTS, name(0), Audience())
+        assert resource is not None
+        entry = encode_resource(ENDPOINTS, name(0), resource.body)
+        self._data = encode_response(ENDPOINTS, resource.version, "1", [entry])
+
+    async def _serve(self, requests: AsyncIterator[bytes], context: Any) -> None:
         woken = asyncio.Event()
         woken.set()
-        self.streams.add(woken)
-        reader = asyncio.ensure_future(_drain(requests))
+        self._streams.add(woken)
+        reader = asyncio.create_task(_drain(requests))
         try:
             while True:
                 await woken.wait()
                 woken.clear()
-                await context.write(self.data)
+                await context.write(self._data)
         finally:
-            self.streams.discard(woken)
+            self._streams.discard(woken)
             reader.cancel()
 
 
@@ -108,36 +129,26 @@ async def _drain(requests: AsyncIterator[bytes]) -> None:
         pass
 
 
-async def _start_bare() -> tuple[int, Change]:
-    bare = _Bare()
-    server = grpc.aio.server(options=_OPTIONS)
-    handler: grpc.RpcMethodHandler[bytes, bytes] = grpc.stream_stream_rpc_method_handler(bare.serve)
-    methods: Any = {STREAM_AGGREGATED_RESOURCES: handler}
-    server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(ADS_SERVICE, methods),))
-    port = server.add_insecure_port("127.0.0.1:0")
-    await server.start()
-    _KEPT.append(server)
-    return port, bare.change
-
-
 # Fifty streams share a connection in one of the measurements; clients have one or two.
 _OPTIONS = tuple((key, STREAMS_PER_CONNECTION if key == "grpc.max_concurrent_streams" else v) for key, v in OPTIONS)
-_KEPT: list[object] = []
 
 
 async def main(kind: str, services: int) -> None:
-    port, change = await (_start_bare() if kind == "bare" else _start_trimtab(services))
-    print(port, flush=True)
+    """Serve until stdin ends."""
+    server = _Bare() if kind == "bare" else _Trimtab(services)
+    print(await server.start(), flush=True)
     loop = asyncio.get_running_loop()
     turn = 0
     while await loop.run_in_executor(None, sys.stdin.readline):
         turn += 1
         cpu_s, at = time.process_time(), time.monotonic()
         if turn % 2:
-            change(turn)
+            server.change(turn)
         print(at, cpu_s, flush=True)
+    await server.stop()
 
 
 if __name__ == "__main__":
-    with contextlib.suppress(KeyboardInterrupt):
-        uvloop.run(main(sys.argv[1], int(sys.argv[2])))
+    # Logs go to stderr, as those of `trimtab serve`: stdout is the conversation.
+    configure("warning")
+    uvloop.run(main(sys.argv[1], int(sys.argv[2])))

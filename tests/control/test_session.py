@@ -1,4 +1,4 @@
-"""What a client's stream means for the census, without a network."""
+"""What a client's stream means for the census and the metrics, without a network."""
 
 from collections.abc import Hashable, Mapping
 
@@ -96,3 +96,26 @@ def test_an_ack_does_not_look_at_names_that_were_counted(client: Client, monkeyp
     assert looked_at == []
     client.ask(PAYMENTS, ORDERS)
     assert set(looked_at) == {ORDERS}
+
+
+def test_a_change_that_waits_for_an_answer_wakes_nobody_and_counts_from_when_it_happened(client: Client) -> None:
+    client.session.receive(DiscoveryRequest(ENDPOINTS, (PAYMENTS,)).serialize())
+    assert client.session.next_response() is not None
+    client.session.woken.clear()
+    client.apply(endpoint_slice(endpoint("10.0.0.2")))
+    client.apply(endpoint_slice(endpoint("10.0.0.3")))
+    assert not client.session.woken.is_set()
+    assert client.metrics.registry.get_sample_value("trimtab_xds_coalesced_changes_total") == 1
+    client.session.receive(DiscoveryRequest(ENDPOINTS, (PAYMENTS,), nonce="1").serialize())
+    assert client.session.woken.is_set()
+    assert client.session.next_response() is not None
+    client.session.receive(DiscoveryRequest(ENDPOINTS, (PAYMENTS,), nonce="2").serialize())
+    assert client.metrics.registry.get_sample_value("trimtab_propagation_seconds_count") == 1
+    assert client.session.next_response() is None
+
+
+def test_an_ack_alone_wakes_nobody(client: Client) -> None:
+    client.ask(PAYMENTS)
+    client.session.woken.clear()
+    client.ask(PAYMENTS)
+    assert not client.session.woken.is_set()

@@ -64,6 +64,7 @@ def test_a_reference_prints_as_the_target_it_came_from(target: str) -> None:
         ("dns:///payments.prod:8080", "write xds:///payments.prod:8080"),
         ("xds://traffic-director/payments.prod:8080", "three slashes"),
         ("payments.prod:8080/shard=7", "neither"),
+        ("payments.prod:" + "0" * 1024 + "1", "more than 1024 characters"),
     ],
 )
 def test_a_target_that_names_no_service_is_refused_with_a_hint(target: str, says: str) -> None:

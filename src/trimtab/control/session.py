@@ -42,19 +42,24 @@ class Session:
         self._follow()
         self._count(subscription)
         self._note_answer(subscription, now)
-        self.woken.set()
+        # An ACK alone asks for nothing.
+        if self.stream.due:
+            self.woken.set()
 
     def next_response(self) -> bytes | None:
         """The next response to write; None: nothing to say until woken again."""
-        now = time.monotonic()
-        if (response := self.stream.next_response(now)) is None:
-            if not self.stream.due:
-                self._changed_at = None
+        if not self.stream.due:
+            return None
+        changed_at = self._changed_at
+        response = self.stream.next_response(time.monotonic())
+        if not self.stream.pending:
+            self._changed_at = None
+        if response is None:
             return None
         subscription, data = response
         self._metrics.pushes.labels(_short(subscription)).inc()
-        if self._changed_at is not None:
-            self._awaiting_ack[subscription.type_url] = self._changed_at
+        if changed_at is not None:
+            self._awaiting_ack[subscription.type_url] = changed_at
         return data
 
     def close(self) -> None:
@@ -73,7 +78,9 @@ class Session:
         else:
             self._metrics.coalesced.inc()
         self.stream.changed(subject)
-        self.woken.set()
+        # While an answer is outstanding the change waits for it.
+        if self.stream.due:
+            self.woken.set()
 
     def _follow(self) -> None:
         if self._generation == self.stream.generation:

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import time
 from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
@@ -144,8 +145,9 @@ class XdsServer:
                 await session.woken.wait()
                 session.woken.clear()
                 while (response := session.next_response()) is not None:
-                    with self._metrics.push_time.time():
-                        await context.write(response)
+                    began = time.monotonic()
+                    await context.write(response)
+                    self._metrics.push_time.observe(time.monotonic() - began)
                 # Only now: a client may close its half at once and still wait for what it asked for.
                 if reader.done():
                     reader.result()

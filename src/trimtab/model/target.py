@@ -7,11 +7,14 @@ service and namespace, RFC 6335 for port names, as Kubernetes validates them.
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 
 from ..errors import TargetError
 
 _LABEL = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 _PORT_NAME = re.compile(r"(?=.*[a-z])[a-z0-9]([-a-z0-9]{0,13}[a-z0-9])?")
+_LENGTH_MAX = 1024
+"""Characters in a target: more than any name in Kubernetes can take, and few enough to keep."""
 _EXPECTED = "expected [xds:///]SERVICE[.NAMESPACE[.svc[.DOMAIN]]][:PORT], for example xds:///payments.prod:8080"
 
 
@@ -28,17 +31,7 @@ class ServiceRef:
     @classmethod
     def parse(cls, target: str) -> "ServiceRef":
         """The service that `target` names. Raises TargetError."""
-        host, port = _split_port(strip_scheme(target), target)
-        labels = host.lower().removesuffix(".").split(".")
-        if len(labels) > 2 and labels[2] != "svc":
-            raise TargetError(
-                f"target {target!r}: {host!r} is not the name of a Kubernetes service; {_EXPECTED}. "
-                "For an address or an outside host use grpc's own channel"
-            )
-        for label in labels:
-            if not _LABEL.fullmatch(label):
-                raise TargetError(f"target {target!r}: {label!r} is not a DNS label; {_EXPECTED}")
-        return cls(labels[0], labels[1] if len(labels) > 1 else None, port)
+        return _parse(target)
 
     def within(self, namespace: str) -> "ServiceRef":
         """The same reference with the namespace filled in where it was left open."""
@@ -47,6 +40,24 @@ class ServiceRef:
     def __str__(self) -> str:
         host = f"{self.name}.{self.namespace}" if self.namespace else self.name
         return f"{host}:{self.port}" if self.port else host
+
+
+# A control plane reads the same names with every change, for every stream.
+@lru_cache(maxsize=16_384)
+def _parse(target: str) -> ServiceRef:
+    if len(target) > _LENGTH_MAX:
+        raise TargetError(f"target {target[:60]!r}… has more than {_LENGTH_MAX} characters; {_EXPECTED}")
+    host, port = _split_port(strip_scheme(target), target)
+    labels = host.lower().removesuffix(".").split(".")
+    if len(labels) > 2 and labels[2] != "svc":
+        raise TargetError(
+            f"target {target!r}: {host!r} is not the name of a Kubernetes service; {_EXPECTED}. "
+            "For an address or an outside host use grpc's own channel"
+        )
+    for label in labels:
+        if not _LABEL.fullmatch(label):
+            raise TargetError(f"target {target!r}: {label!r} is not a DNS label; {_EXPECTED}")
+    return ServiceRef(labels[0], labels[1] if len(labels) > 1 else None, port)
 
 
 def strip_scheme(target: str) -> str:

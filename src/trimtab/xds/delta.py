@@ -2,11 +2,12 @@
 
 from collections.abc import Callable, Iterable
 
-from .delta_discovery import DeltaRequest, encode_delta_resource, encode_delta_response
+from .contents import contents
+from .delta_discovery import DeltaRequest, encode_delta_resource, encode_removed
+from .discovery import encode_nonce
 from .resource import Resource
 from .resource_type import COMPLETE_STATE, WILDCARD
 from .subscription import Batch, Subscription
-from .version import combined_version
 
 
 class Incremental:
@@ -39,12 +40,11 @@ class Incremental:
         why_missing: Callable[[str], str],
     ) -> tuple[str, bytes]:
         """The response that says `batch`, and its version."""
-        type_url = subscription.type_url
-        version = combined_version((name, resource.version) for name, resource in batch.resources.items())
-        entries = (
-            encode_delta_resource(type_url, name, resource.version, resource.body)
-            for name, resource in batch.resources.items()
-        )
+        version, shared = contents(subscription.type_url, batch.resources, _entry)
         # That a name means nothing is said the same way as that a resource is gone.
-        gone = (*batch.removed, *batch.missing)
-        return version, encode_delta_response(type_url, version, nonce, entries, gone)
+        gone = map(encode_removed, (*batch.removed, *batch.missing))
+        return version, b"".join((shared, *gone, encode_nonce(nonce)))
+
+
+def _entry(type_url: str, name: str, resource: Resource) -> bytes:
+    return encode_delta_resource(type_url, name, resource.version, resource.body)

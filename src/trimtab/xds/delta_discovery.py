@@ -12,8 +12,10 @@ from .discovery import (
     ResourceError,
     decode_node,
     encode_any,
+    encode_contents,
     encode_error,
     encode_node,
+    encode_nonce,
     parse,
 )
 from .wire import delimited, text
@@ -79,6 +81,11 @@ def encode_delta_response(
     errors: Iterable[ResourceError] = (),
 ) -> bytes:
     """A DeltaDiscoveryResponse from entries that `encode_delta_resource` made."""
-    head = text(1, version) + text(4, type_url) + text(5, nonce)
-    gone = (delimited(6, name.encode()) for name in removed)
-    return b"".join((head, *resources, *gone, *(encode_error(9, error) for error in errors)))
+    gone = map(encode_removed, removed)
+    faults = (encode_error(9, error) for error in errors)
+    return b"".join((encode_contents(type_url, version, resources), *gone, *faults, encode_nonce(nonce)))
+
+
+def encode_removed(name: str) -> bytes:
+    """One entry of a delta response's `removed_resources`."""
+    return delimited(6, name.encode())

@@ -128,8 +128,18 @@ def encode_response(
     type_url: str, version: str, nonce: str, resources: Iterable[bytes], errors: Iterable[ResourceError] = ()
 ) -> bytes:
     """A DiscoveryResponse from entries that `encode_resource` made."""
-    head = text(1, version) + text(4, type_url) + text(5, nonce)
-    return b"".join((head, *resources, *(encode_error(7, error) for error in errors)))
+    faults = (encode_error(7, error) for error in errors)
+    return b"".join((encode_contents(type_url, version, resources), *faults, encode_nonce(nonce)))
+
+
+def encode_contents(type_url: str, version: str, resources: Iterable[bytes]) -> bytes:
+    """What a response of either dialect says to every stream alike."""
+    return b"".join((text(1, version), text(4, type_url), *resources))
+
+
+def encode_nonce(nonce: str) -> bytes:
+    """What a response of either dialect says to one stream alone."""
+    return text(5, nonce)
 
 
 def encode_error(field_number: int, error: ResourceError) -> bytes:

@@ -45,6 +45,8 @@ class ServerStream:
         self._only = only
         self._nonces = itertools.count(1)
         self._subscriptions: dict[str, Subscription] = {}
+        """By type, in the order in which types are pushed."""
+        self._wildcards: list[Subscription] = []
         self._followers: dict[Hashable, dict[tuple[Subscription, str], None]] = {}
         self.generation = 0
         """Differs once `subjects` or `wants_everything` may differ."""
@@ -64,7 +66,7 @@ class ServerStream:
     @property
     def wants_everything(self) -> bool:
         """Whether any subscription is a wildcard."""
-        return any(subscription.wildcard for subscription in self._subscriptions.values())
+        return bool(self._wildcards)
 
     def receive(self, data: bytes, now: float) -> Subscription:
         """Take in a request; the subscription it was about. Raises ProtocolError."""
@@ -77,40 +79,48 @@ class ServerStream:
             raise ProtocolError("a request without type_url on an aggregated stream")
         if self._only not in (None, type_url):
             raise ProtocolError(f"a request for {type_url} on a stream of {self._only}")
-        subscription = self._subscriptions.setdefault(type_url, Subscription(type_url))
-        before, everything = set(subscription.names), subscription.wildcard
+        subscription = self._subscriptions.get(type_url) or self._open(type_url)
+        before, everything = subscription.names, subscription.wildcard
         self._wire.apply(request, subscription, self._resources.all_names(type_url), now)
         if not subscription.started and type_url not in SHORT_NAMES:
             # Nobody serves this type. Whoever asks for it must not wait for ever, not even for nothing in particular.
             subscription.expect()
         subscription.started = True
-        if (subscription.names, subscription.wildcard) != (before, everything):
+        if subscription.names is not before or subscription.wildcard is not everything:
             self._follow(subscription, subscription.names - before)
             self._unfollow(subscription, before - subscription.names)
+            self._wildcards = [each for each in self._subscriptions.values() if each.wildcard]
             self.generation += 1
         return subscription
+
+    def _open(self, type_url: str) -> Subscription:
+        self._subscriptions[type_url] = opened = Subscription(type_url)
+        in_order = sorted(self._subscriptions.items(), key=lambda item: _push_order(item[0]))
+        self._subscriptions = dict(in_order)
+        return opened
 
     def changed(self, subject: Hashable) -> None:
         """What is published under `subject` may have changed."""
         for subscription, name in self._followers.get(subject, ()):
             subscription.changed(name)
-        if self.wants_everything and (served_as := self._resources.name_of(subject)) is not None:
-            for subscription in self._subscriptions.values():
-                if subscription.wildcard:
-                    subscription.changed(served_as)
+        if self._wildcards and (served_as := self._resources.name_of(subject)) is not None:
+            for subscription in self._wildcards:
+                subscription.changed(served_as)
 
     @property
     def due(self) -> bool:
         """Whether `next_response` may have something."""
         return any(subscription.due for subscription in self._subscriptions.values())
 
+    @property
+    def pending(self) -> bool:
+        """Whether there is something to say, now or after the next answer."""
+        return any(subscription.pending for subscription in self._subscriptions.values())
+
     def next_response(self, now: float) -> tuple[Subscription, bytes] | None:
         """The next response to write, made from the newest state; None: nothing to say."""
-        for type_url in sorted(self._subscriptions, key=_push_order):
-            subscription = self._subscriptions[type_url]
-            if not subscription.due:
-                continue
-            if batch := subscription.take(partial(self._get, subscription)):
+        for subscription in self._subscriptions.values():
+            if subscription.due and (batch := subscription.take(partial(self._get, subscription))):
                 return subscription, self._respond(subscription, batch, now)
         return None
 

@@ -2,11 +2,11 @@
 
 from collections.abc import Callable, Iterable
 
-from .discovery import NOT_FOUND, DiscoveryRequest, ResourceError, encode_resource, encode_response
+from .contents import contents
+from .discovery import NOT_FOUND, DiscoveryRequest, ResourceError, encode_error, encode_nonce, encode_resource
 from .resource import Resource
 from .resource_type import COMPLETE_STATE, WILDCARD
 from .subscription import Batch, Subscription
-from .version import combined_version
 
 
 class StateOfTheWorld:
@@ -27,7 +27,7 @@ class StateOfTheWorld:
         if subscription.started and request.nonce != delivery.nonce:
             return
         is_answer = delivery.answered(request.nonce, request.error, now)
-        before = set(subscription.names)
+        before = subscription.names
         subscription.replace(_names(request, subscription), everything)
         # The same names again, and not as an ACK: Envoy asks so after a cluster changed, and waits for the answer.
         if delivery.nonce and not is_answer and subscription.names == before:
@@ -43,19 +43,22 @@ class StateOfTheWorld:
     ) -> tuple[str, bytes]:
         """The response that says `batch`, and its version."""
         type_url = subscription.type_url
-        resources = dict(batch.resources)
+        resources = batch.resources
         if type_url in COMPLETE_STATE:
             resources = {name: r for name in subscription.held if (r := get(name)) is not None}
         else:
             # The only way to withdraw endpoints: absence means nothing for this type.
-            resources |= dict.fromkeys(batch.removed, _EMPTY)
-        version = combined_version((name, resource.version) for name, resource in resources.items())
-        entries = (encode_resource(type_url, name, resource.body) for name, resource in resources.items())
-        errors = (ResourceError(name, NOT_FOUND, why_missing(name)) for name in batch.missing)
-        return version, encode_response(type_url, version, nonce, entries, errors)
+            resources = resources | dict.fromkeys(batch.removed, _EMPTY)
+        version, shared = contents(type_url, resources, _entry)
+        errors = (encode_error(7, ResourceError(name, NOT_FOUND, why_missing(name))) for name in batch.missing)
+        return version, b"".join((shared, *errors, encode_nonce(nonce)))
 
 
 _EMPTY = Resource(version="", body=b"")
+
+
+def _entry(type_url: str, name: str, resource: Resource) -> bytes:
+    return encode_resource(type_url, name, resource.body)
 
 
 def _names(request: DiscoveryRequest, subscription: Subscription) -> tuple[str, ...]:

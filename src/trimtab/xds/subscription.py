@@ -4,7 +4,7 @@ Both wire dialects, state of the world and incremental, work on this one model. 
 responses: a response is made when the transport is ready for it, from the newest state.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field
 
 from .delivery import Delivery
@@ -36,7 +36,8 @@ class Subscription:
 
     def __init__(self, type_url: str) -> None:
         self.type_url = type_url
-        self.names: set[str] = set()
+        self.names: frozenset[str] = frozenset()
+        """Replaced, never changed, so that an ACK of thousands of names costs no copy of them."""
         self.wildcard = False
         self.started = False
         """Whether a request for this type was taken in."""
@@ -63,36 +64,37 @@ class Subscription:
 
         `everything` are the names a wildcard stands for.
         """
-        for name in names:
-            if name == WILDCARD:
-                self.wildcard = self._expected = True
-                self._owed.update(dict.fromkeys(everything))
-            else:
-                self.ever_named = True
-                self.names.add(name)
-                self._owed[name] = None
+        named = dict.fromkeys(names)
+        if WILDCARD in named:
+            del named[WILDCARD]
+            self.wildcard = self._expected = True
+            self._owed.update(dict.fromkeys(everything))
+        if named:
+            self.ever_named = True
+            self.names = self.names.union(named)
+            self._owed.update(named)
 
-    def unsubscribe(self, names: Iterable[str]) -> None:
+    def unsubscribe(self, names: Collection[str]) -> None:
         """Stop following `names`; names that were never followed are ignored."""
-        for name in names:
-            if name == WILDCARD:
-                self._drop_wildcard()
-            elif name in self.names:
-                self.names.discard(name)
-                # Where a wildcard stays, the client must be told what it still gets (xDS, "Unsubscribing").
-                if self.wildcard:
-                    self._owed[name] = None
-                else:
-                    self._forget(name)
+        if WILDCARD in names:
+            self._drop_wildcard()
+        dropped = [name for name in names if name in self.names]
+        self.names = self.names.difference(dropped)
+        for name in dropped:
+            # Where a wildcard stays, the client must be told what it still gets (xDS, "Unsubscribing").
+            if self.wildcard:
+                self._owed[name] = None
+            else:
+                self._forget(name)
 
     def replace(self, names: Iterable[str], everything: Iterable[str]) -> None:
         """State of the world: follow exactly `names`. Those that are new are owed an answer."""
         wanted = dict.fromkeys(names)
-        if self.wildcard and WILDCARD not in wanted:
-            self._drop_wildcard()
-        self.unsubscribe(self.names - wanted.keys())
-        known = self.names | ({WILDCARD} if self.wildcard else set())
-        self.subscribe([name for name in wanted if name not in known], everything)
+        following = self.names | {WILDCARD} if self.wildcard else self.names
+        if wanted.keys() == following:
+            return
+        self.unsubscribe([name for name in following if name not in wanted])
+        self.subscribe([name for name in wanted if name not in following], everything)
 
     def owe_again(self) -> None:
         """Everything followed is to be sent once more."""
@@ -123,6 +125,11 @@ class Subscription:
         a burst of changes becomes one response with the newest state, and a client that does not read costs a set of names.
         """
         return bool(self._owed or self._expected or (self._changed and not self.delivery.outstanding))
+
+    @property
+    def pending(self) -> bool:
+        """Whether a response is due, or will be once the one before is answered."""
+        return bool(self._owed or self._expected or self._changed)
 
     def take(self, get: Callable[[str], Resource | None]) -> Batch:
         """All that is due, from the newest state. From here on it counts as sent; the batch may be empty."""

@@ -5,10 +5,13 @@ once per change, and a response is its bytes plus a few of envelope.
 """
 
 _LENGTH_DELIMITED = 2
+_SINGLE = tuple(bytes([number]) for number in range(0x80))
 
 
 def varint(number: int) -> bytes:
     """A non-negative integer as a base-128 varint (protobuf encoding guide)."""
+    if number < 0x80:
+        return _SINGLE[number]
     out = bytearray()
     while number > 0x7F:
         out.append(number & 0x7F | 0x80)
