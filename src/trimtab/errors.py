@@ -8,6 +8,7 @@
     ├── ProtocolError         a peer sent xDS that breaks the protocol          (also ValueError)
     ├── ServeError            the control plane cannot serve where or what it was told to
     ├── DemoError             a demonstration that cannot run as asked          (also ValueError)
+    ├── ScenarioError         a simulation that cannot be run as asked          (also ValueError)
     └── Unavailable           no endpoint can take this call
         ├── ServiceNotFound       the control plane knows no such service
         ├── NoEndpoints           the service has no endpoint that may be used
@@ -48,6 +49,10 @@ class ServeError(TrimtabError):
 
 class DemoError(TrimtabError, ValueError):
     """The demonstration cannot run as asked, or one of its processes ended."""
+
+
+class ScenarioError(TrimtabError, ValueError):
+    """A scenario cannot be simulated; the message names file and field."""
 
 
 class Unavailable(TrimtabError):

@@ -1,0 +1,62 @@
+"""Rules that others choose by, one class each."""
+
+import math
+
+from ...balance import Node
+from ..chooser import Surroundings
+from .foreign import ForeignChooser, pod_of
+
+
+class EnvoyLeastRequest(ForeignChooser):
+    """Envoy's LEAST_REQUEST over equal weights: `choice_count` draws *with* replacement, the first of equals wins.
+
+    One node is compared with itself in 1 of n picks (envoyproxy/envoy#11004).
+    """
+
+    choice_count = 2
+
+    def choose(self) -> Node:
+        """The rule."""
+        nodes, size, random = self.nodes, len(self.nodes), self.surroundings.rng.random
+        best = nodes[int(random() * size)]
+        for _ in range(self.choice_count - 1):
+            other = nodes[int(random() * size)]
+            if other.in_flight < best.in_flight:
+                best = other
+        return best
+
+
+class ShortestQueue(ForeignChooser):
+    """Join the shortest queue: looks into every pod at every pick. Nobody can, so it is a bound, not a contender."""
+
+    def choose(self) -> Node:
+        """The rule; ties are broken at random."""
+        random = self.surroundings.rng.random
+        best, shortest, ties = self.nodes[0], math.inf, 0
+        for node in self.nodes:
+            load = pod_of(node).load
+            if load < shortest:
+                best, shortest, ties = node, load, 1
+            elif load == shortest:
+                ties += 1
+                if random() * ties < 1:
+                    best = node
+        return best
+
+
+class KubeProxy(ForeignChooser):
+    """One HTTP/2 connection, which kube-proxy sent to a random pod when it was opened; all calls use it while it lives."""
+
+    def __init__(self, surroundings: Surroundings) -> None:
+        super().__init__(surroundings)
+        self._pinned: Node | None = None
+
+    def choose(self) -> Node:
+        """The rule."""
+        assert self._pinned is not None
+        return self._pinned
+
+    def changed(self) -> None:
+        """Only losing its pod makes a client connect again; new pods get nothing from old connections."""
+        if self._pinned not in self.nodes:
+            self._pinned = self.surroundings.rng.choice(self.nodes) if self.nodes else None

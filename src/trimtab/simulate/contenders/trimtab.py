@@ -1,0 +1,63 @@
+"""The production balancer, given virtual time."""
+
+from collections.abc import Callable
+
+from ...balance import Balancer, Connectivity, Node, Pick, Request
+from ...model import Assignment, Policy
+from ..chooser import Chooser, Contender, Surroundings
+from ..pod import Pod
+
+
+class TrimtabChooser:
+    """What `trimtab.client` does around a Balancer: connect what it opened, let go of what it closed."""
+
+    def __init__(self, surroundings: Surroundings, policy: Policy) -> None:
+        self._surroundings = surroundings
+        self.balancer = Balancer(
+            policy,
+            client_id=surroundings.client_id,
+            rng=surroundings.rng,
+            clock=surroundings.timeline.clock,
+        )
+        self.pick: Callable[[Request], Pick | None] = self.balancer.pick
+        self._nodes: dict[int, Node] = {}
+
+    def update(self, assignment: Assignment) -> None:
+        """Connections are made at once: what takes time in a cluster is hearing of a pod."""
+        changes = self.balancer.update(assignment)
+        for node in changes.closed:
+            node.retire(_let_go)
+            del self._nodes[_pod(node).index]
+        for node in changes.opened:
+            pod = self._surroundings.pod(node.endpoint)
+            node.transport = pod
+            self._nodes[pod.index] = node
+            self.balancer.connectivity_changed(node, _connectivity(pod))
+
+    def pod_changed(self, pod: Pod) -> None:
+        """The connection breaks, or the attempts to reconnect succeed."""
+        node = self._nodes.get(pod.index)
+        if node is not None:
+            self.balancer.connectivity_changed(node, _connectivity(pod))
+
+
+def trimtab(policy: Policy) -> Contender:
+    """Clients with Trimtab's library under `policy`."""
+
+    def equip(surroundings: Surroundings) -> Chooser:
+        return TrimtabChooser(surroundings, policy)
+
+    return equip
+
+
+def _connectivity(pod: Pod) -> Connectivity:
+    return Connectivity.READY if pod.up else Connectivity.TRANSIENT_FAILURE
+
+
+def _pod(node: Node) -> Pod:
+    assert isinstance(node.transport, Pod)
+    return node.transport
+
+
+def _let_go(node: Node) -> None:
+    """A connection closes without cost."""

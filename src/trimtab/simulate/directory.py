@@ -1,0 +1,82 @@
+"""The control plane of the simulation: who is there, and when clients hear of it."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from ..model import Assignment, Health, Locality, LocalityEndpoints
+from .client import Client
+from .pod import Pod
+from .timeline import Timeline
+
+CLUSTER = "simulated.default:8080"
+
+
+class Directory:
+    """Tells every client of a change after the propagation delay, or when an outage of the control plane is over."""
+
+    def __init__(self, timeline: Timeline, propagation_delay_s: float) -> None:
+        self._timeline = timeline
+        self._delay_s = propagation_delay_s
+        self._pods: dict[int, tuple[Pod, Health]] = {}
+        self._clients: Sequence[Client] = ()
+        self._version = 0
+        self._out = False
+        self._missed = False
+
+    def open(self, clients: Sequence[Client]) -> None:
+        """Tell `clients` who is there now, without delay; from here on they hear of changes."""
+        self._clients = clients
+        self._deliver(self._assignment())
+
+    def ready(self, pod: Pod) -> None:
+        """The pod takes requests."""
+        self._change(pod, Health.HEALTHY)
+
+    def draining(self, pod: Pod) -> None:
+        """The pod is being deleted, and still serves."""
+        if pod.index in self._pods:
+            self._change(pod, Health.DRAINING)
+
+    def gone(self, pod: Pod) -> None:
+        """The pod is not there, or not ready."""
+        if self._pods.pop(pod.index, None):
+            self._announce()
+
+    def outage(self, begins: bool) -> None:
+        """The control plane goes away or comes back."""
+        self._out = begins
+        if not begins and self._missed:
+            self._missed = False
+            self._announce()
+
+    def _change(self, pod: Pod, health: Health) -> None:
+        self._pods[pod.index] = (pod, health)
+        self._announce()
+
+    def _announce(self) -> None:
+        if not self._clients:
+            return
+        if self._out:
+            self._missed = True
+            return
+        self._timeline.at(self._timeline.now + self._delay_s, self._deliver, self._assignment())
+
+    def _deliver(self, assignment: Assignment) -> None:
+        for client in self._clients:
+            client.update(assignment)
+
+    def _assignment(self) -> Assignment:
+        groups: dict[Locality, list[Pod]] = {}
+        for pod, _ in self._pods.values():
+            groups.setdefault(pod.locality, []).append(pod)
+        self._version += 1
+        return Assignment(
+            CLUSTER,
+            tuple(self._locality(locality, pods) for locality, pods in groups.items()),
+            version=str(self._version),
+        )
+
+    def _locality(self, locality: Locality, pods: Sequence[Pod]) -> LocalityEndpoints:
+        endpoints = tuple(replace(pod.endpoint, health=self._pods[pod.index][1]) for pod in pods)
+        # Capacity, as the control plane does it while it does not know where the clients sit.
+        return LocalityEndpoints(locality, endpoints, weight=sum(endpoint.weight for endpoint in endpoints))

@@ -1,0 +1,129 @@
+"""A pod as a queue: some requests are worked on at a time, the others wait in order of arrival."""
+
+import random
+from collections import deque
+from typing import Final
+
+from ..model import Endpoint, Locality
+from .call import Call
+from .timeline import Timeline
+
+OK: Final = "OK"
+NOWHERE: Final = Locality()
+FAILED: Final = "INTERNAL"
+REFUSED: Final = "UNAVAILABLE"
+
+
+class Pod:
+    """One server. What `pace`, `failure_rate`, `up` and `hanging` say holds for requests that begin from then on."""
+
+    __slots__ = (
+        "_queue",
+        "_rng",
+        "_timeline",
+        "busy",
+        "busy_s",
+        "concurrency",
+        "endpoint",
+        "failure_rate",
+        "failure_s",
+        "group",
+        "hanging",
+        "index",
+        "locality",
+        "pace",
+        "up",
+    )
+
+    def __init__(
+        self,
+        index: int,
+        endpoint: Endpoint,
+        timeline: Timeline,
+        rng: random.Random,
+        *,
+        group: str = "",
+        locality: Locality = NOWHERE,
+        concurrency: int = 1,
+    ) -> None:
+        self.index = index
+        self.endpoint = endpoint
+        self.group = group
+        """Name of the group of alike pods it belongs to."""
+        self.locality = locality
+        self.concurrency = concurrency
+        """Requests worked on at a time."""
+        self.pace = 1.0
+        """Seconds it takes for one second of demand: 1 / speed, times whatever slows the pod down."""
+        self.failure_rate = 0.0
+        """Share of requests that fail without being worked on."""
+        self.failure_s = 0.0
+        """How long such a failure takes."""
+        self.up = True
+        """Takes connections."""
+        self.hanging = False
+        """Takes requests and never answers."""
+        self.busy = 0
+        self.busy_s = 0.0
+        """Time spent on requests, summed over those worked on at a time."""
+        self._queue: deque[Call] = deque()
+        self._timeline = timeline
+        self._rng = rng
+
+    @property
+    def load(self) -> int:
+        """Requests that are here: worked on and waiting."""
+        return self.busy + len(self._queue)
+
+    def receive(self, call: Call) -> None:
+        """A request arrived."""
+        if not self.up:
+            self._answer(call, REFUSED, 0.0)
+        elif self.hanging:
+            return
+        elif self.failure_rate and self._rng.random() < self.failure_rate:
+            self._answer(call, FAILED, self.failure_s)
+        elif self.busy < self.concurrency:
+            self.busy += 1
+            self._begin(call)
+        else:
+            self._queue.append(call)
+
+    def close(self) -> None:
+        """Take no more connections; what is here is still answered."""
+        self.up = False
+
+    def crash(self) -> None:
+        """Connections break: whatever is here fails now."""
+        self.up = False
+        lost = [*self._timeline.withdraw(self._finish), *self._queue]
+        self._queue.clear()
+        self.busy = 0
+        for call in lost:
+            self._answer(call, REFUSED, 0.0)
+
+    def _begin(self, call: Call) -> None:
+        duration_s = call.demand_s * self.pace
+        self.busy_s += duration_s
+        timeline = self._timeline
+        timeline.at(timeline.now + duration_s, self._finish, call)
+
+    def _finish(self, call: Call) -> None:
+        queue = self._queue
+        while queue:
+            following = queue.popleft()
+            # A server does not begin what its client has given up on (gRPC cancels it).
+            if not following.ended:
+                self._begin(following)
+                break
+        else:
+            self.busy -= 1
+        self._answer(call, OK, 0.0)
+
+    def _answer(self, call: Call, status: str, after_s: float) -> None:
+        call.status = status
+        after_s += call.delay_s
+        if after_s:
+            self._timeline.at(self._timeline.now + after_s, call.client.receive, call)
+        else:
+            call.client.receive(call)

@@ -1,0 +1,118 @@
+"""Scenarios from YAML, with errors that name the field."""
+
+import math
+from importlib.resources import files
+from pathlib import Path
+
+import msgspec
+import yaml
+
+from ..errors import ScenarioError
+from .scenario import Crash, Event, Fail, Hang, Outage, Scenario, Slow
+
+_SHIPPED = files(__package__) / "scenarios"
+
+
+def shipped() -> tuple[str, ...]:
+    """Names of the scenarios that come with Trimtab."""
+    names = (entry.name for entry in _SHIPPED.iterdir())
+    return tuple(sorted(name.removesuffix(".yaml") for name in names if name.endswith(".yaml")))
+
+
+def load(name: str) -> Scenario:
+    """The shipped scenario of that name, or the one in that file. Raises ScenarioError."""
+    if name in shipped():
+        return parse((_SHIPPED / f"{name}.yaml").read_text("utf-8"), name)
+    path = Path(name)
+    if not path.is_file():
+        raise ScenarioError(f"{name}: neither a file nor a scenario of Trimtab; there are {', '.join(shipped())}")
+    try:
+        text = path.read_text("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ScenarioError(f"{name}: cannot be read: {error}") from error
+    return parse(text, name)
+
+
+def parse(text: str, source: str) -> Scenario:
+    """The scenario in `text`; `source` is what errors call it. Raises ScenarioError."""
+    try:
+        plain = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise ScenarioError(f"{source}: not YAML: {error}") from error
+    try:
+        scenario = msgspec.convert(plain, Scenario, strict=True)
+    except msgspec.ValidationError as error:
+        raise ScenarioError(f"{source}: {_readable(error)}") from error
+    check(scenario, source)
+    return scenario
+
+
+def check(scenario: Scenario, source: str) -> None:
+    """What one field cannot say about another. Raises ScenarioError."""
+    problems = (*_group_problems(scenario), *_request_problems(scenario), *_event_problems(scenario))
+    for problem in problems:
+        raise ScenarioError(f"{source}: {problem}")
+
+
+def _readable(error: msgspec.ValidationError) -> str:
+    # msgspec writes "what - at `$.path`"; the path is what the eye looks for first.
+    what, _, path = str(error).rpartition(" - at `$")
+    return f"{path.rstrip('`').lstrip('.') or 'the file'}: {what}" if what else str(error)
+
+
+def _group_problems(scenario: Scenario) -> "list[str]":
+    problems = []
+    names = [group.name for group in scenario.pods]
+    if len(set(names)) < len(names):
+        problems.append("pods: two groups have the same name")
+    placed = [(f"pods[{index}]", pods.zones, pods.count) for index, pods in enumerate(scenario.pods)]
+    placed += [(f"clients[{index}]", clients.zones, clients.count) for index, clients in enumerate(scenario.clients)]
+    for path, zones, count in placed:
+        if zones and sum(zones.values()) != count:
+            problems.append(f"{path}.zones: the numbers add up to {sum(zones.values())}, but count is {count}")
+    for index, clients in enumerate(scenario.clients):
+        given = [clients.requests_per_s, clients.utilisation, clients.users]
+        if sum(value is not None for value in given) != 1:
+            problems.append(f"clients[{index}]: give exactly one of requests_per_s, utilisation, users")
+        if clients.users is not None and clients.load:
+            problems.append(f"clients[{index}].load: users send as fast as they get answers; give a rate instead")
+        if [step.at_s for step in clients.load] != sorted({step.at_s for step in clients.load}):
+            problems.append(f"clients[{index}].load: steps must come in order of at_s")
+    return problems
+
+
+def _request_problems(scenario: Scenario) -> "list[str]":
+    problems = []
+    for index, kind in enumerate(scenario.requests):
+        if kind.service_time.distribution == "quantiles":
+            path = f"requests[{index}].service_time.quantiles_ms"
+            problems += [f"{path}: {problem}" for problem in _quantile_problems(kind.service_time.quantiles_ms)]
+    return problems
+
+
+def _quantile_problems(quantiles_ms: dict[str, float]) -> "list[str]":
+    try:
+        points = [(float(share), value) for share, value in quantiles_ms.items()]
+    except ValueError:
+        return ["keys are shares of requests such as '0', '0.5', '1'"]
+    shares, values = [share for share, _ in points], [value for _, value in points]
+    if len(points) < 2 or shares[0] != 0 or shares[-1] != 1 or any(not math.isfinite(share) for share in shares):
+        return ["the first share is '0' and the last '1'"]
+    if shares != sorted(set(shares)) or values != sorted(values):
+        return ["shares and values must grow"]
+    return []
+
+
+def _event_problems(scenario: Scenario) -> "list[str]":
+    problems = []
+    groups = {group.name for group in scenario.pods}
+    for index, event in enumerate(scenario.events):
+        path = f"events[{index}]"
+        until_s = event.until_s if isinstance(event, Slow | Fail | Hang | Crash | Outage) else None
+        if until_s is not None and until_s <= event.at_s:
+            problems.append(f"{path}.until_s: must be after at_s")
+        if isinstance(event, Event) and event.pods is not None and event.pods not in groups:
+            problems.append(f"{path}.pods: there is no group {event.pods!r}; there are {', '.join(sorted(groups))}")
+        if isinstance(event, Hang) and scenario.timeout_s is None:
+            problems.append(f"{path}: without timeout_s a request to a hanging pod would never end")
+    return problems
