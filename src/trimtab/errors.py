@@ -6,7 +6,8 @@
     ├── BootstrapError        no usable xDS bootstrap                           (also ValueError)
     ├── ManifestError         a Kubernetes manifest that cannot be used         (also ValueError)
     ├── ProtocolError         a peer sent xDS that breaks the protocol          (also ValueError)
-    ├── ServeError            the control plane cannot serve where or what it was told to
+    ├── ServeError            a server cannot serve where or what it was told to
+    ├── WarmupError           a warm-up that cannot be run as declared          (also ValueError)
     ├── DemoError             a demonstration that cannot run as asked          (also ValueError)
     ├── ScenarioError         a simulation that cannot be run as asked          (also ValueError)
     └── Unavailable           no endpoint can take this call
@@ -44,7 +45,11 @@ class ProtocolError(TrimtabError, ValueError):
 
 
 class ServeError(TrimtabError):
-    """The control plane cannot serve where or what it was told to."""
+    """The control plane or a pod's probe cannot serve where or what it was told to."""
+
+
+class WarmupError(TrimtabError, ValueError):
+    """A warm-up that cannot be run as declared; the message names the step."""
 
 
 class DemoError(TrimtabError, ValueError):

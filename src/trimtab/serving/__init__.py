@@ -1,0 +1,33 @@
+"""Inside a backend pod: warm-up before the first call, drain before the last, and load reports in between.
+
+load = serving.Load(capacity=8)
+server = grpc.aio.server(interceptors=[serving.AioLoadInterceptor(load)])
+...
+async with serving.lifecycle(server, load=load, warmup=warmup, health=serving.Health("shop.Shop")):
+    await server.wait_for_termination()
+"""
+
+from .drain import Drain
+from .health import Health, Phase
+from .interceptors import AioLoadInterceptor, LoadInterceptor
+from .lifecycle import AioLifecycle, SyncLifecycle, lifecycle
+from .load import Load
+from .warmup import OnFailure, Readiness, Step, StepState, Warmup, repeated
+
+__all__ = [
+    "AioLifecycle",
+    "AioLoadInterceptor",
+    "Drain",
+    "Health",
+    "Load",
+    "LoadInterceptor",
+    "OnFailure",
+    "Phase",
+    "Readiness",
+    "Step",
+    "StepState",
+    "SyncLifecycle",
+    "Warmup",
+    "lifecycle",
+    "repeated",
+]

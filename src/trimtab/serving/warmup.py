@@ -1,0 +1,210 @@
+"""What a pod does before it takes calls: load, connect, prime caches, send itself requests.
+
+A Pod that is ready gets its share of calls at once, and the first of them pay for everything that happens lazily. Steps
+do that before the pod says that it is ready.
+"""
+
+import asyncio
+import enum
+import inspect
+import logging
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+
+from ..errors import WarmupError
+from .daemon import in_daemon_thread
+
+logger = logging.getLogger(__name__)
+
+Run = Callable[[], Awaitable[object] | object]
+"""What a step does: a coroutine function, or a callable that may block and gets a thread of its own."""
+
+
+class OnFailure(enum.Enum):
+    """What a pod does when a step has failed."""
+
+    STAY_UNREADY = "stay unready"
+    """Take no calls; try the failed steps again."""
+    SERVE_RAMPED = "serve ramped"
+    """Take calls, but report a load that starts high and falls, so that clients that weigh by load come slowly."""
+
+
+class StepState(enum.Enum):
+    """How far a step is."""
+
+    WAITING = "waiting"
+    RUNNING = "running"
+    DONE = "done"
+    FAILED = "failed"
+    SKIPPED = "skipped"
+
+
+@dataclass(slots=True)
+class Step:
+    """One thing to do, and how far it is."""
+
+    name: str
+    run: Run
+    after: tuple[str, ...]
+    timeout_s: float
+    on_failure: OnFailure
+    state: StepState = StepState.WAITING
+    took_s: float = 0.0
+    why: str = ""
+    """What went wrong; empty: nothing did."""
+
+
+class Readiness(enum.Enum):
+    """What became of a warm-up."""
+
+    READY = "ready"
+    RAMPED = "ready, with a reduced ramp"
+    UNREADY = "not ready"
+
+
+class Warmup:
+    """Named steps. Those that depend on nothing run side by side."""
+
+    def __init__(
+        self,
+        *,
+        on_failure: OnFailure = OnFailure.STAY_UNREADY,
+        retry_s: float = 10.0,
+        ramp_s: float = 30.0,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """`retry_s`: how long an unready pod waits before it tries failed steps again.
+
+        `ramp_s`: how long a pod that serves in spite of a failed step takes to report its true load.
+        """
+        self.on_failure = on_failure
+        self.retry_s = retry_s
+        self.ramp_s = ramp_s
+        self._clock = clock
+        self._steps: dict[str, Step] = {}
+
+    def step(
+        self,
+        name: str,
+        run: Run,
+        *,
+        after: Sequence[str] = (),
+        timeout_s: float = 60.0,
+        on_failure: OnFailure | None = None,
+    ) -> None:
+        """Declare a step that begins when those it comes `after` are done, and fails when it takes longer than `timeout_s`.
+
+        Steps are declared in order, so they cannot wait for each other in a circle. Raises WarmupError.
+        """
+        if name in self._steps:
+            raise WarmupError(f"warm-up step {name!r}: there is one of that name; names must differ")
+        if isinstance(after, str):
+            raise WarmupError(f"warm-up step {name!r}: after: expected a sequence of names, got the string {after!r}")
+        for other in after:
+            if other not in self._steps:
+                raise WarmupError(
+                    f"warm-up step {name!r}: after: there is no step {other!r} before it; declare that one first"
+                )
+        if timeout_s <= 0:
+            raise WarmupError(f"warm-up step {name!r}: timeout_s: expected more than 0, got {timeout_s}")
+        self._steps[name] = Step(name, run, tuple(after), timeout_s, on_failure or self.on_failure)
+
+    @property
+    def steps(self) -> Sequence[Step]:
+        """The steps and how far each is."""
+        return tuple(self._steps.values())
+
+    @property
+    def readiness(self) -> Readiness:
+        """What the steps that have failed mean for the pod, by the policy of each."""
+        failed = {step.on_failure for step in self._steps.values() if step.state is StepState.FAILED}
+        unfinished = {StepState.WAITING, StepState.RUNNING} & {step.state for step in self._steps.values()}
+        if unfinished or OnFailure.STAY_UNREADY in failed:
+            return Readiness.UNREADY
+        return Readiness.RAMPED if failed else Readiness.READY
+
+    async def run(self) -> Readiness:
+        """Run every step that is not done, and return when none can go on. A second run is a second try."""
+        for step in self._steps.values():
+            if step.state is not StepState.DONE:
+                step.state, step.why, step.took_s = StepState.WAITING, "", 0.0
+        running: dict[str, asyncio.Task[None]] = {}
+        async with asyncio.TaskGroup() as tasks:
+            for step in self._steps.values():
+                needs = [running[name] for name in step.after]
+                running[step.name] = tasks.create_task(self._attempt(step, needs), name=f"trimtab warm-up {step.name}")
+        return self.readiness
+
+    async def _attempt(self, step: Step, needs: Sequence[asyncio.Task[None]]) -> None:
+        if needs:
+            await asyncio.wait(needs)
+        if step.state is StepState.DONE:
+            return
+        missing = [name for name in step.after if self._steps[name].state is not StepState.DONE]
+        if missing:
+            step.state, step.why = StepState.SKIPPED, f"needs {', '.join(missing)}"
+            logger.warning("warm-up: %s skipped: %s", step.name, step.why)
+            return
+        began_at = self._clock()
+        step.state = StepState.RUNNING
+        logger.info("warm-up: %s begins", step.name)
+        why = await _failure(step)
+        step.took_s = self._clock() - began_at
+        step.state, step.why = (StepState.FAILED, why) if why else (StepState.DONE, "")
+        if why:
+            logger.error("warm-up: %s failed after %.2f s: %s", step.name, step.took_s, why)
+        else:
+            done = sum(other.state is StepState.DONE for other in self._steps.values())
+            logger.info("warm-up: %s done in %.2f s, %d of %d", step.name, step.took_s, done, len(self._steps))
+
+
+async def _failure(step: Step) -> str:
+    """Run the step; what went wrong, empty if nothing did."""
+    timeout = asyncio.timeout(step.timeout_s)
+    try:
+        async with timeout:
+            if inspect.iscoroutinefunction(step.run):
+                await step.run()
+            else:
+                result = await in_daemon_thread(step.run, f"trimtab warm-up {step.name}")
+                if inspect.isawaitable(result):
+                    await result
+    except (Exception, asyncio.CancelledError) as error:
+        if timeout.expired():
+            return f"took longer than {step.timeout_s:g} s"
+        task = asyncio.current_task()
+        if isinstance(error, asyncio.CancelledError) and task is not None and task.cancelling():
+            # The pod was told to go; a step that cancels itself is a failed step.
+            raise
+        logger.debug("warm-up: %s", step.name, exc_info=True)
+        return f"{type(error).__name__}: {error}"
+    return ""
+
+
+def repeated(call: Run, times: int, *, at_once: int = 4) -> Callable[[], Awaitable[None]]:
+    """A step that makes `call` `times` times, `at_once` side by side: for synthetic requests through the real server.
+
+    The first failure is the step's failure.
+    """
+
+    async def worker(numbers: list[int]) -> None:
+        while numbers:
+            numbers.pop()
+            if inspect.iscoroutinefunction(call):
+                await call()
+                continue
+            result = await in_daemon_thread(call, "trimtab warm-up call")
+            if inspect.isawaitable(result):
+                await result
+
+    async def run() -> None:
+        numbers = list(range(times))
+        try:
+            async with asyncio.TaskGroup() as workers:
+                for _ in range(at_once):
+                    workers.create_task(worker(numbers))
+        except ExceptionGroup as failures:
+            raise failures.exceptions[0] from None
+
+    return run
