@@ -8,6 +8,7 @@
     ├── ProtocolError         a peer sent xDS that breaks the protocol          (also ValueError)
     ├── ServeError            a server cannot serve where or what it was told to
     ├── WarmupError           a warm-up that cannot be run as declared          (also ValueError)
+    ├── AdminError            the control plane's admin port cannot be asked, or gave no usable answer
     ├── DemoError             a demonstration that cannot run as asked          (also ValueError)
     ├── ScenarioError         a simulation that cannot be run as asked          (also ValueError)
     └── Unavailable           no endpoint can take this call
@@ -50,6 +51,10 @@ class ServeError(TrimtabError):
 
 class WarmupError(TrimtabError, ValueError):
     """A warm-up that cannot be run as declared; the message names the step."""
+
+
+class AdminError(TrimtabError):
+    """The control plane's admin port cannot be asked, or gave no usable answer."""
 
 
 class DemoError(TrimtabError, ValueError):

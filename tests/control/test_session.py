@@ -105,12 +105,12 @@ def test_a_change_that_waits_for_an_answer_wakes_nobody_and_counts_from_when_it_
     client.apply(endpoint_slice(endpoint("10.0.0.2")))
     client.apply(endpoint_slice(endpoint("10.0.0.3")))
     assert not client.session.woken.is_set()
-    assert client.metrics.registry.get_sample_value("trimtab_xds_coalesced_changes_total") == 1
+    assert client.metrics.registry.get_sample_value("trimtab_xds_coalesced_changes_total", {"type": "eds"}) == 1
     client.session.receive(DiscoveryRequest(ENDPOINTS, (PAYMENTS,), nonce="1").serialize())
     assert client.session.woken.is_set()
     assert client.session.next_response() is not None
     client.session.receive(DiscoveryRequest(ENDPOINTS, (PAYMENTS,), nonce="2").serialize())
-    assert client.metrics.registry.get_sample_value("trimtab_propagation_seconds_count") == 1
+    assert client.metrics.registry.get_sample_value("trimtab_propagation_seconds_count", {"type": "eds"}) == 1
     assert client.session.next_response() is None
 
 

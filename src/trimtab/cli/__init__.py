@@ -19,5 +19,8 @@ def main() -> None:
     )
     # By name, so that `--help` does not import a control plane.
     app.command("trimtab.cli.serve:serve", name="serve")
+    app.command("trimtab.cli.status:status", name="status")
+    app.command("trimtab.cli.endpoints:endpoints", name="endpoints")
+    app.command("trimtab.cli.translate:translate", name="translate")
     app.command("trimtab.cli.demo:demo", name="demo")
     app()

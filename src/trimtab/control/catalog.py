@@ -79,7 +79,7 @@ class Catalog:
     def zone_of_address(self, address: str) -> str:
         """The zone of the endpoint that has this address; empty if it is not known."""
         endpoint = self._addresses.get(address)
-        return "" if endpoint is None else self._locate(endpoint).zone
+        return "" if endpoint is None else self.locate(endpoint).zone
 
     def why_missing(self, ref: ServiceRef) -> str:
         """A sentence that helps whoever asked for a name that means nothing."""
@@ -163,7 +163,7 @@ class Catalog:
             self._policies.pop(key, None)
             self.problems.pop(key, None)
         elif service.spec.type != "ExternalName":
-            joined = join(service, self._slices.get(key, {}).values(), self._policy(key, service), self._locate)
+            joined = join(service, self._slices.get(key, {}).values(), self._policy(key, service), self.locate)
             # The first of two ports that share a number (one TCP each) or a name keeps it.
             for port in reversed(joined):
                 after |= dict.fromkeys(port.names, port)
@@ -184,7 +184,8 @@ class Catalog:
         self._policies[key] = policy
         return policy
 
-    def _locate(self, endpoint: SliceEndpoint) -> Locality:
+    def locate(self, endpoint: SliceEndpoint) -> Locality:
+        """Where an endpoint runs, as far as its slice and its Node say."""
         node = self._nodes.get(endpoint.node_name or "")
         if node is None:
             return Locality(zone=endpoint.zone or "")

@@ -13,9 +13,12 @@ from ..errors import ManifestError, ServeError
 from .admin import AdminServer
 from .catalog import Catalog, Changes, ServiceKey
 from .census import Census
+from .debug_pages import debug_pages
+from .inspection import Inspection
 from .manifest_source import ManifestSource
 from .metrics import Metrics
 from .resource_store import ResourceStore
+from .status import nacked
 from .xds_server import XdsServer
 
 log = structlog.get_logger(__name__)
@@ -47,12 +50,24 @@ class ControlPlane:
         self._metrics = Metrics()
         self._store = ResourceStore(self._catalog, self._census)
         self._xds = XdsServer(self._store, self._census, self._metrics)
-        self._admin = AdminServer(self._metrics, self._not_ready)
+        self._admin = AdminServer(self._metrics, self._not_ready, debug_pages(self._inspection()))
+        self._last_change_at = 0.0
         self._loaded = False
         self._listening: dict[str, str] = {}
         self._not_ready_because: str | None = f"the first load of {settings.manifests} is not complete"
         self._reported: dict[ServiceKey, str] = {}
         self._observe()
+
+    def _inspection(self) -> Inspection:
+        return Inspection(
+            self._catalog,
+            self._store,
+            self._census,
+            self._xds.sessions,
+            not_ready=self._not_ready,
+            source_problems=lambda: self._source.problems,
+            last_change_at=lambda: self._last_change_at,
+        )
 
     async def run(self) -> None:
         """Serve until SIGTERM or SIGINT, then drain. Raises ServeError or ManifestError if it cannot start."""
@@ -97,7 +112,7 @@ class ControlPlane:
             if self._loaded:
                 self._report(changes)
             self._store.apply(changes)
-            self._metrics.last_change.set(time.time())
+            self._last_change_at = time.time()
             if not self._loaded:
                 self._begin()
             self._report_policies()
@@ -134,6 +149,16 @@ class ControlPlane:
 
     def _observe(self) -> None:
         catalog, observe = self._catalog, self._metrics.observe
+        observe(
+            "trimtab_last_change_timestamp_seconds",
+            "When the last change was taken in, in seconds since 1970; 0: none was yet.",
+            lambda: self._last_change_at,
+        )
+        self._metrics.observe_types(
+            "trimtab_xds_rejected",
+            "Streams whose client refuses the newest response, by resource type.",
+            lambda type_url: nacked(self._xds.sessions, type_url),
+        )
         observe("trimtab_service_ports", "Service ports served.", lambda: len(catalog.service_ports()))
         observe(
             "trimtab_endpoints",

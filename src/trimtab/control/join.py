@@ -65,7 +65,7 @@ def _join_port(
         names.append(ServiceRef(name, namespace, port.name))
     if alone:
         names.append(ServiceRef(name, namespace))
-    found = _deduplicated(_endpoints(slices, port.name or "", locate))
+    found = deduplicated(endpoints_in(slices, port.name or "", locate))
     merged = _merge_families(found, _main_family(service))
     assignment = Assignment(str(ref), _by_locality(merged))
     return ServicePort(
@@ -82,12 +82,14 @@ def _speaks_http2(port: ServicePortSpec) -> bool:
     return (port.app_protocol or (port.name or "").partition("-")[0]) in _HTTP2_PROTOCOLS
 
 
-_Placed = tuple[Endpoint, Locality]
+Placed = tuple[Endpoint, Locality]
+"""An endpoint, and where it runs."""
 
 
-def _endpoints(slices: Iterable[EndpointSlice], port_name: str, locate: Locate) -> Iterator[_Placed]:
+def endpoints_in(slices: Iterable[EndpointSlice], port_name: str, locate: Locate) -> Iterator[Placed]:
+    """The endpoints of the slices that have a port of that name, in the order of the slices."""
     for part in slices:
-        number = _port_number(part.ports or (), port_name)
+        number = port_number(part.ports or (), port_name)
         if number is None:
             continue
         for endpoint in part.endpoints or ():
@@ -97,7 +99,7 @@ def _endpoints(slices: Iterable[EndpointSlice], port_name: str, locate: Locate) 
             yield Endpoint(endpoint.addresses[0], number, health, uid=uid, hostname=hostname), locate(endpoint)
 
 
-def _port_number(ports: Iterable[SlicePort], name: str) -> int | None:
+def port_number(ports: Iterable[SlicePort], name: str) -> int | None:
     """Ports are matched by name: a named target port may have another number in each slice."""
     return next((p.port for p in ports if (p.name or "") == name and (p.protocol or "TCP") == "TCP"), None)
 
@@ -111,15 +113,15 @@ def _health(conditions: Conditions) -> Health:
     return Health.UNHEALTHY
 
 
-def _deduplicated(endpoints: Iterable[_Placed]) -> Sequence[_Placed]:
+def deduplicated(endpoints: Iterable[Placed]) -> Sequence[Placed]:
     """What may be published. An endpoint moves between slices and is in both for a while: the slice applied last is right.
 
     First by Pod and address family, where the last word may be that the Pod is not ready; then by address, for a Pod's
     address may already belong to the next Pod.
     """
-    by_pod: dict[Hashable, _Placed] = {}
+    by_pod: dict[Hashable, Placed] = {}
     for endpoint, locality in endpoints:
-        owner = (endpoint.uid, _family(endpoint.address)) if endpoint.uid else endpoint.address
+        owner = (endpoint.uid, family_of(endpoint.address)) if endpoint.uid else endpoint.address
         by_pod.pop((owner, endpoint.port), None)
         by_pod[owner, endpoint.port] = endpoint, locality
     present = [placed for placed in by_pod.values() if placed[0].health is not Health.UNHEALTHY]
@@ -131,29 +133,30 @@ def _main_family(service: Service) -> int:
     if families:
         return _FAMILY.get(families[0], 4)
     first = (service.spec.cluster_ips or [service.spec.cluster_ip or ""])[0]
-    return _family(first)
+    return family_of(first)
 
 
-def _family(address: str) -> int:
+def family_of(address: str) -> int:
+    """The IP version of an address."""
     # Whether it is an address at all is for the gate to say.
     return 6 if ":" in address else 4
 
 
-def _merge_families(endpoints: Sequence[_Placed], main: int) -> Sequence[_Placed]:
+def _merge_families(endpoints: Sequence[Placed], main: int) -> Sequence[Placed]:
     """One endpoint per Pod: the Service's first IP family is its address, the other an additional one (gRFC A61)."""
     pods = defaultdict(list)
     for endpoint, locality in endpoints:
         pods[endpoint.uid or endpoint.address, endpoint.port].append((endpoint, locality))
     merged = []
     for same in pods.values():
-        same.sort(key=lambda item: _family(item[0].address) != main)
+        same.sort(key=lambda item: family_of(item[0].address) != main)
         (first, locality), others = same[0], same[1:]
         more = tuple(other.address for other, _ in others)
         merged.append((replace(first, additional_addresses=more), locality))
     return merged
 
 
-def _by_locality(endpoints: Iterable[_Placed]) -> tuple[LocalityEndpoints, ...]:
+def _by_locality(endpoints: Iterable[Placed]) -> tuple[LocalityEndpoints, ...]:
     """Localities and endpoints in canonical order, so that equal state gives equal bytes whatever came first."""
     groups = defaultdict(list)
     for endpoint, locality in endpoints:

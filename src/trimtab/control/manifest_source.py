@@ -30,6 +30,11 @@ _Stamp = tuple[int, int, int, int]
 """Times of modification and of change, size and inode: what differs when a file was written."""
 
 
+def is_manifest(path: Path) -> bool:
+    """Whether a file of a folder is one to read, by its name."""
+    return path.suffix in _SUFFIXES and not path.name.startswith(".")
+
+
 class ManifestSource:
     """Reads the files of one folder, not of folders below it, and follows their changes."""
 
@@ -155,7 +160,7 @@ class ManifestSource:
             return None
         self._folder_gone = False
         for path in entries:
-            if path.suffix in _SUFFIXES and not path.name.startswith("."):
+            if is_manifest(path):
                 try:
                     status = path.stat()
                 except OSError:

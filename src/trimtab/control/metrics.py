@@ -1,8 +1,11 @@
 """What operators can see of the control plane. Names follow istiod's where the meaning is the same; nothing is counted per pod."""
 
 from collections.abc import Callable
+from functools import partial
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+from ..xds.resource_type import SHORT_NAMES
 
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 
@@ -24,7 +27,8 @@ class Metrics:
         )
         self.propagation = Histogram(
             "trimtab_propagation_seconds",
-            "From a change taken in to a client's ACK of it.",
+            "From a change taken in to a client's ACK of it, by resource type.",
+            ["type"],
             buckets=_SECONDS,
             registry=self.registry,
         )
@@ -36,7 +40,8 @@ class Metrics:
         )
         self.coalesced = Counter(
             "trimtab_xds_coalesced_changes",
-            "Changes that a newer one overtook before they were sent.",
+            "Changes that a newer one of the same resource overtook before they were sent, by resource type.",
+            ["type"],
             registry=self.registry,
         )
         self.protocol_errors = Counter(
@@ -44,10 +49,13 @@ class Metrics:
             "Streams ended because the client broke the protocol.",
             registry=self.registry,
         )
-        self.last_change = Gauge(
-            "trimtab_last_change_timestamp_seconds", "When the last change was taken in.", registry=self.registry
-        )
 
     def observe(self, name: str, help_text: str, read: Callable[[], float]) -> None:
         """A gauge that is read when it is scraped, so that keeping it costs nothing."""
         Gauge(name, help_text, registry=self.registry).set_function(read)
+
+    def observe_types(self, name: str, help_text: str, read: Callable[[str], float]) -> None:
+        """The same for each resource type; `read` gets the type's URL."""
+        gauge = Gauge(name, help_text, ["type"], registry=self.registry)
+        for type_url, short in SHORT_NAMES.items():
+            gauge.labels(short).set_function(partial(read, type_url))

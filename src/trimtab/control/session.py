@@ -5,12 +5,19 @@ import time
 from collections import Counter
 from collections.abc import Hashable
 
+import structlog
+
 from ..xds.resource_type import ENDPOINTS, SHORT_NAMES
 from ..xds.server_stream import ServerStream, Wire
 from ..xds.subscription import Subscription
 from .census import Census
 from .metrics import Metrics
 from .resource_store import ResourceStore
+
+log = structlog.get_logger(__name__)
+
+_TEXT_LOGGED = 1000
+"""How much of what a client says is logged, in characters."""
 
 
 class Session:
@@ -32,7 +39,8 @@ class Session:
         self._meant: dict[str, str] = {}
         """Services by the names they were asked for by, as far as they are served."""
         self._counted: Counter[str] = Counter()
-        self._changed_at: float | None = None
+        self.changed_at: dict[str, float] = {}
+        """By type: when the oldest change was taken in that was not sent yet."""
         self._awaiting_ack: dict[str, float] = {}
 
     def receive(self, data: bytes) -> None:
@@ -50,17 +58,17 @@ class Session:
         """The next response to write; None: nothing to say until woken again."""
         if not self.stream.due:
             return None
-        changed_at = self._changed_at
         response = self.stream.next_response(time.monotonic())
-        if not self.stream.pending:
-            self._changed_at = None
-        if response is None:
-            return None
-        subscription, data = response
-        self._metrics.pushes.labels(_short(subscription)).inc()
-        if changed_at is not None:
-            self._awaiting_ack[subscription.type_url] = changed_at
-        return data
+        if response is not None:
+            type_url = response[0].type_url
+            self._metrics.pushes.labels(_short(response[0])).inc()
+            if (changed_at := self.changed_at.get(type_url)) is not None:
+                self._awaiting_ack.setdefault(type_url, changed_at)
+        for subscription in self.stream.subscriptions:
+            if not subscription.changes:
+                # What had changed was sent, or made no difference to this client.
+                self.changed_at.pop(subscription.type_url, None)
+        return None if response is None else response[1]
 
     def close(self) -> None:
         """The stream is gone, and with it all it wanted."""
@@ -73,11 +81,12 @@ class Session:
         self._watched, self._meant, self._counted = set(), {}, Counter()
 
     def _changed(self, subject: Hashable) -> None:
-        if self._changed_at is None:
-            self._changed_at = time.monotonic()
-        else:
-            self._metrics.coalesced.inc()
-        self.stream.changed(subject)
+        now = time.monotonic()
+        for subscription in self.stream.changed(subject):
+            self._metrics.coalesced.labels(_short(subscription)).inc()
+        for subscription in self.stream.subscriptions:
+            if subscription.changes:
+                self.changed_at.setdefault(subscription.type_url, now)
         # While an answer is outstanding the change waits for it.
         if self.stream.due:
             self.woken.set()
@@ -129,8 +138,13 @@ class Session:
         changed_at = self._awaiting_ack.pop(subscription.type_url, None)
         if delivery.refused is not None and delivery.refused_at == now:
             self._metrics.nacks.labels(_short(subscription)).inc()
+            why = delivery.refused[:_TEXT_LOGGED]
+            node = self.stream.node.id
+            log.warning(
+                "a client refused what it was sent", node=node, peer=self.peer, type=_short(subscription), why=why
+            )
         elif changed_at is not None:
-            self._metrics.propagation.observe(now - changed_at)
+            self._metrics.propagation.labels(_short(subscription)).observe(now - changed_at)
 
 
 def _short(subscription: Subscription) -> str:

@@ -99,23 +99,19 @@ class ServerStream:
         self._subscriptions = dict(in_order)
         return opened
 
-    def changed(self, subject: Hashable) -> None:
-        """What is published under `subject` may have changed."""
-        for subscription, name in self._followers.get(subject, ()):
-            subscription.changed(name)
+    def changed(self, subject: Hashable) -> Collection[Subscription]:
+        """What is published under `subject` may have changed; where this overtook a change that was not sent yet."""
+        overtaken = [
+            subscription for subscription, name in self._followers.get(subject, ()) if subscription.changed(name)
+        ]
         if self._wildcards and (served_as := self._resources.name_of(subject)) is not None:
-            for subscription in self._wildcards:
-                subscription.changed(served_as)
+            overtaken += [subscription for subscription in self._wildcards if subscription.changed(served_as)]
+        return overtaken
 
     @property
     def due(self) -> bool:
         """Whether `next_response` may have something."""
         return any(subscription.due for subscription in self._subscriptions.values())
-
-    @property
-    def pending(self) -> bool:
-        """Whether there is something to say, now or after the next answer."""
-        return any(subscription.pending for subscription in self._subscriptions.values())
 
     def next_response(self, now: float) -> tuple[Subscription, bytes] | None:
         """The next response to write, made from the newest state; None: nothing to say."""

@@ -112,10 +112,18 @@ class Subscription:
                 self._owed.pop(name, None)
                 self._changed[name] = None
 
-    def changed(self, name: str) -> None:
-        """The resource called `name` may have changed."""
-        if self.follows(name):
-            self._changed[name] = None
+    def changed(self, name: str) -> bool:
+        """The resource called `name` may have changed. True: it had before, and that was not sent yet."""
+        if not self.follows(name):
+            return False
+        overtaken = name in self._changed
+        self._changed[name] = None
+        return overtaken
+
+    @property
+    def changes(self) -> int:
+        """How many resources may have changed since they were sent."""
+        return len(self._changed)
 
     @property
     def due(self) -> bool:
@@ -125,11 +133,6 @@ class Subscription:
         a burst of changes becomes one response with the newest state, and a client that does not read costs a set of names.
         """
         return bool(self._owed or self._expected or (self._changed and not self.delivery.outstanding))
-
-    @property
-    def pending(self) -> bool:
-        """Whether a response is due, or will be once the one before is answered."""
-        return bool(self._owed or self._expected or self._changed)
 
     def take(self, get: Callable[[str], Resource | None]) -> Batch:
         """All that is due, from the newest state. From here on it counts as sent; the batch may be empty."""

@@ -1,0 +1,43 @@
+"""`/debug/…` on the admin port: the inspection as JSON, read-only."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import msgspec
+from aiohttp import web
+
+from ..errors import ServiceNotFound, TargetError
+from .inspection import Inspection
+
+
+def debug_pages(inspection: Inspection) -> Sequence[web.RouteDef]:
+    """The routes that the admin server adds."""
+    return (
+        web.get("/debug/status", _page(lambda _: inspection.status())),
+        web.get("/debug/clients", _page(lambda _: inspection.clients())),
+        web.get("/debug/services", _page(lambda _: inspection.services())),
+        web.get("/debug/endpoints", _page(lambda request: _endpoints(inspection, request))),
+    )
+
+
+def _endpoints(inspection: Inspection, request: web.Request) -> object:
+    query = request.query
+    if not query.get("service"):
+        raise TargetError("say which service: /debug/endpoints?service=payments.prod:8080&zone=a")
+    return inspection.endpoints(query["service"], query.get("zone", ""), query.get("namespace") or "default")
+
+
+def _page(answer: Callable[[web.Request], object]) -> Any:
+    async def handle(request: web.Request) -> web.Response:
+        try:
+            return _json(answer(request))
+        except TargetError as error:
+            return _json({"error": str(error)}, status=400)
+        except ServiceNotFound as error:
+            return _json({"error": str(error)}, status=404)
+
+    return handle
+
+
+def _json(value: object, status: int = 200) -> web.Response:
+    return web.Response(body=msgspec.json.encode(value), content_type="application/json", status=status)

@@ -1,0 +1,144 @@
+"""What clients of one zone are told about one service, and why. What `trimtab endpoints` and /debug/endpoints show."""
+
+from collections import defaultdict
+from collections.abc import Mapping
+from typing import Any
+
+from msgspec import Struct
+
+from ..model import Assignment, Endpoint, Health, LocalityEndpoints
+from ..xds.version import assignment_version
+from .catalog import Catalog, ServicePort
+from .census import Census
+from .explain import LeftOut, Origin, Source, kept, left_out, origins, sources
+from .gate import Refused, gate
+from .resource_store import ResourceStore
+
+
+class EndpointReport(Struct, frozen=True):
+    """One endpoint as clients are told about it."""
+
+    address: str
+    health: str
+    weight: int
+    pod: str
+    node: str
+    slice: str
+    """Where it comes from; empty: from no slice any more, it is part of the last good state."""
+    additional_addresses: list[str]
+
+
+class LocalityReport(Struct, frozen=True):
+    """The endpoints of one locality at one priority."""
+
+    priority: int
+    locality: str
+    weight: int
+    share: float
+    """Of the requests that go to this priority."""
+    endpoints: list[EndpointReport]
+
+
+class EndpointsReport(Struct, frozen=True):
+    """All there is to say about one service port."""
+
+    service: str
+    names: list[str]
+    from_zone: str
+    version: str
+    policy: dict[str, Any]
+    """The fields that differ from the defaults."""
+    weights_follow: str
+    """What the weights of the localities are made from."""
+    clients: dict[str, int]
+    """Subscribers by zone."""
+    localities: list[LocalityReport]
+    left_out: list[LeftOut]
+    repairs: list[str]
+    """What had to be done to the newest endpoints before they could be published."""
+    refused: str | None
+    """Why the newest endpoints are not published at all; the last good ones stay."""
+    slices: list[Source]
+
+
+def endpoints_report(
+    port: ServicePort, zone: str, catalog: Catalog, store: ResourceStore, census: Census
+) -> EndpointsReport:
+    """What clients of `zone` (empty: unknown) are told about a service port."""
+    name = str(port.ref)
+    key = (port.ref.namespace or "", port.ref.name)
+    slices, port_name = catalog.slices(key), _port_name(port)
+    found = origins(slices, port_name, catalog.locate)
+    served = store.assignment(port.ref, zone) or Assignment(name)
+    refused = store.refused.get(port.ref)
+    verdict = gate(port.assignment)
+    return EndpointsReport(
+        service=name,
+        names=sorted(map(str, port.names)),
+        from_zone=zone,
+        version=assignment_version(served),
+        policy=port.policy.to_mapping(),
+        weights_follow=_weights_follow(zone, served, census.shares(name)),
+        clients=dict(census.counts(name)),
+        localities=_localities(served, {origin.place: origin for origin in kept(found)}),
+        left_out=list(left_out(found, served, refused)),
+        repairs=[] if isinstance(verdict, Refused) else list(verdict.repairs),
+        refused=refused,
+        slices=sources(slices, port_name),
+    )
+
+
+def _port_name(port: ServicePort) -> str:
+    return next((ref.port for ref in port.names if ref.port and not ref.port.isdigit()), "")
+
+
+def _weights_follow(zone: str, served: Assignment, shares: Mapping[str, int] | None) -> str:
+    by_capacity = "capacity: each locality weighs as much as it has healthy endpoints"
+    if not zone:
+        return f"{by_capacity}, because the zone of the client is not known"
+    if shares is None:
+        return f"{by_capacity}, because the census of clients is not known (yet)"
+    if not shares.get(zone):
+        return f"{by_capacity}, because no client of zone {zone} is counted"
+    clients = ", ".join(f"{name} {share}" for name, share in sorted(shares.items()))
+    capacity = ", ".join(f"{name or '-'} {count}" for name, count in sorted(_capacity(served).items()))
+    return f"zone: clients in sixtieths {clients}; healthy endpoints {capacity}"
+
+
+def _capacity(served: Assignment) -> Mapping[str, int]:
+    capacity: defaultdict[str, int] = defaultdict(int)
+    for group in served.localities:
+        if group.priority == 0:
+            capacity[group.locality.zone] += sum(endpoint.health is Health.HEALTHY for endpoint in group.endpoints)
+    return capacity
+
+
+def _localities(served: Assignment, by_place: Mapping[tuple[str, int], Origin]) -> list[LocalityReport]:
+    totals: defaultdict[int, int] = defaultdict(int)
+    for group in served.localities:
+        totals[group.priority] += group.weight
+    return [_locality(group, totals[group.priority], by_place) for group in served.localities]
+
+
+def _locality(group: LocalityEndpoints, total: int, by_place: Mapping[tuple[str, int], Origin]) -> LocalityReport:
+    return LocalityReport(
+        priority=group.priority,
+        locality=str(group.locality),
+        weight=group.weight,
+        share=group.weight / total,
+        endpoints=[
+            _endpoint(endpoint, by_place.get((endpoint.address, endpoint.port))) for endpoint in group.endpoints
+        ],
+    )
+
+
+def _endpoint(endpoint: Endpoint, origin: Origin | None) -> EndpointReport:
+    return EndpointReport(
+        address=endpoint.authority,
+        health=endpoint.health.value,
+        weight=endpoint.weight,
+        pod=endpoint.hostname,
+        node="" if origin is None else origin.node,
+        slice="" if origin is None else origin.slice,
+        additional_addresses=list(endpoint.additional_addresses),
+    )

@@ -1,0 +1,118 @@
+"""The control plane seen from inside, as values: one method for each question people ask."""
+
+import time
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable
+from importlib import metadata
+from typing import Any
+
+from msgspec import Struct
+
+from ..errors import ServiceNotFound
+from ..model import Health, ServiceRef
+from ..xds.resource import Audience
+from ..xds.version import assignment_version
+from .catalog import Catalog, ServicePort
+from .census import Census
+from .endpoints_report import EndpointsReport, endpoints_report
+from .resource_store import ResourceStore
+from .session import Session
+from .status import ClientStatus, Problems, Status, clients_status
+
+
+class ServiceReport(Struct, frozen=True):
+    """One service port in a line."""
+
+    service: str
+    names: list[str]
+    version: str
+    healthy: int
+    draining: int
+    zones: dict[str, int]
+    """Endpoints by zone."""
+    clients: dict[str, int]
+    """Subscribers by zone."""
+    policy: dict[str, Any]
+    """The fields that differ from the defaults."""
+    refused: str | None
+    """Why its newest endpoints are not published; None: they are."""
+
+
+class Inspection:
+    """Reads what others keep, and changes nothing."""
+
+    def __init__(
+        self,
+        catalog: Catalog,
+        store: ResourceStore,
+        census: Census,
+        sessions: Collection[Session],
+        *,
+        not_ready: Callable[[], str | None],
+        source_problems: Callable[[], Iterable[object]],
+        last_change_at: Callable[[], float],
+    ) -> None:
+        """`last_change_at` is in seconds of the wall clock; 0: nothing was taken in yet."""
+        self._catalog = catalog
+        self._store = store
+        self._census = census
+        self._sessions = sessions
+        self._not_ready = not_ready
+        self._source_problems = source_problems
+        self._last_change_at = last_change_at
+
+    def clients(self) -> list[ClientStatus]:
+        """Who is connected."""
+        return clients_status(self._sessions, time.monotonic())
+
+    def status(self) -> Status:
+        """Who is connected, and what is wrong."""
+        ports = self._catalog.service_ports()
+        changed_at = self._last_change_at()
+        return Status(
+            version=metadata.version("trimtab"),
+            not_ready=self._not_ready(),
+            service_ports=len(ports),
+            endpoints=sum(len(port.assignment) for port in ports),
+            last_change_age_s=max(0.0, time.time() - changed_at) if changed_at else None,
+            problems=self._problems(),
+            clients=self.clients(),
+        )
+
+    def services(self) -> list[ServiceReport]:
+        """Every service port, in the order of their names."""
+        return [self._service(port) for port in sorted(self._catalog.service_ports(), key=lambda port: str(port.ref))]
+
+    def endpoints(self, name: str, zone: str = "", namespace: str = "default") -> EndpointsReport:
+        """What clients of a zone are told about a service. Raises TargetError, and ServiceNotFound if there is none."""
+        ref = ServiceRef.parse(name).within(namespace)
+        port = self._catalog.get(ref)
+        if port is None:
+            raise ServiceNotFound(self._store.why_missing(name, Audience(namespace=namespace)))
+        return endpoints_report(port, zone, self._catalog, self._store, self._census)
+
+    def _problems(self) -> Problems:
+        return Problems(
+            refused_assignments={str(ref): why for ref, why in self._store.refused.items()},
+            rejected_policies={f"{name}.{namespace}": why for (namespace, name), why in self._catalog.problems.items()},
+            source=[str(problem) for problem in self._source_problems()],
+        )
+
+    def _service(self, port: ServicePort) -> ServiceReport:
+        name = str(port.ref)
+        served = self._store.assignment(port.ref) or port.assignment
+        health = Counter(endpoint.health for _, endpoint in served.endpoints())
+        zones: Counter[str] = Counter()
+        for group in served.localities:
+            zones[group.locality.zone] += len(group.endpoints)
+        return ServiceReport(
+            service=name,
+            names=sorted(map(str, port.names)),
+            version=assignment_version(served),
+            healthy=health[Health.HEALTHY],
+            draining=health[Health.DRAINING],
+            zones=dict(zones),
+            clients=dict(self._census.counts(name)),
+            policy=port.policy.to_mapping(),
+            refused=self._store.refused.get(port.ref),
+        )

@@ -1,0 +1,56 @@
+"""`trimtab endpoints` against a running control plane."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.cli.running import run
+from tests.cli.serving import Serving, serving
+from tests.control.test_manifests import SERVICE, SLICE
+
+NOT_READY = SLICE.replace("payments-1", "payments-2").replace("[10.0.0.1]", "[10.0.0.2], conditions: {ready: false}")
+
+
+@pytest.fixture(scope="module")
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serving]:
+    folder: Path = tmp_path_factory.mktemp("manifests")
+    (folder / "cluster.yaml").write_text(f"{SERVICE}---{SLICE}---{NOT_READY}")
+    with serving(folder) as control_plane:
+        yield control_plane
+
+
+async def test_what_is_told_and_what_is_left_out_is_shown_with_reasons(running: Serving) -> None:
+    ended = await run("endpoints", "payments.prod", "--from-zone", "a", "--admin", running.admin)
+    assert ended.code == 0, ended.stderr
+    lines = [" ".join(line.split()) for line in ended.stdout.splitlines()]
+    assert lines[0] == "payments.prod:8080, also known as payments.prod, payments.prod:grpc"
+    assert any(line.startswith("0 - 1 100.0% 10.0.0.1:9090 healthy") and "payments-1" in line for line in lines)
+    assert "10.0.0.2:9090 - payments-2 not ready" in lines
+    assert any(line.startswith("weights follow capacity") for line in lines)
+
+
+async def test_programs_get_the_same_as_json(running: Serving) -> None:
+    ended = await run("endpoints", "payments:grpc", "--namespace", "prod", "--admin", running.admin, "--json")
+    report = ended.json
+    assert report["service"] == "payments.prod:8080"
+    assert [group["endpoints"][0]["slice"] for group in report["localities"]] == ["payments-1"]
+    assert [item["why"] for item in report["left_out"]] == ["not ready"]
+
+
+async def test_without_a_service_it_lists_all(running: Serving) -> None:
+    (only,) = (await run("endpoints", "--admin", running.admin, "--json")).json
+    assert (only["service"], only["healthy"]) == ("payments.prod:8080", 1)
+    assert "payments.prod:8080" in (await run("endpoints", "--admin", running.admin)).stdout
+
+
+async def test_a_service_that_is_not_there_is_a_failure_with_a_hint(running: Serving) -> None:
+    ended = await run("endpoints", "payments.shop", "--admin", running.admin)
+    assert ended.code == 1
+    assert ended.stderr == ("trimtab endpoints: there is no service in namespace shop; services are known in: prod\n")
+
+
+async def test_a_name_that_is_none_is_a_wrong_call(running: Serving) -> None:
+    ended = await run("endpoints", "http://payments", "--admin", running.admin)
+    assert ended.code == 2
+    assert "write xds:///payments" in ended.stderr
