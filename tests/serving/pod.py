@@ -17,9 +17,10 @@ WORKERS = 4
 
 
 def echo_handlers(behaviours: dict[str, Any]) -> grpc.GenericRpcHandler:
-    """A service `test.Echo` with the unary methods `behaviours`."""
+    """A service `test.Echo` with the methods `behaviours`: whole handlers, or what a unary one does."""
     handlers: dict[str, Any] = {
-        name: grpc.unary_unary_rpc_method_handler(behaviour) for name, behaviour in behaviours.items()
+        name: each if isinstance(each, grpc.RpcMethodHandler) else grpc.unary_unary_rpc_method_handler(each)
+        for name, each in behaviours.items()
     }
     return grpc.method_handlers_generic_handler("test.Echo", handlers)
 

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import grpc
 
-from ..xds.orca import TRAILER, encode_load_report
+from ..xds.orca import ASK, TRAILER, VISIBLE_TRAILER, encode_load_report
 from .load import Call, Load
 
 FAILURES: Final = frozenset(
@@ -27,6 +27,7 @@ FAILURES: Final = frozenset(
 )
 """What speaks against a server; other codes speak about the request. Those that linkerd's load biaser counts."""
 
+_OURS: Final = (TRAILER, VISIBLE_TRAILER)
 _UNKNOWN: Final = grpc.StatusCode.UNKNOWN.value[0]
 
 Handler = Any
@@ -85,31 +86,39 @@ def _wrapped(behaviour: Any, streams: bool, load: Load, call: Call) -> Any:
 class _Served:
     """While the handler runs; then the call has ended, and its trailers say how loaded the server is."""
 
-    __slots__ = ("_call", "_context", "_load")
+    __slots__ = ("_call", "_context", "_load", "_visible")
 
     def __init__(self, load: Load, call: Call, context: Any) -> None:
         self._load = load
         self._call = call
         self._context = context
+        self._visible = any(key == ASK[0] for key, _ in context.invocation_metadata() or ())
 
     def __enter__(self) -> None:
         # Already now, for `abort` of grpc.aio sends the trailers at once.
         self._report()
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: object) -> None:
-        # Before the call ends: its own share of the load belongs to the report.
-        self._report()
+        # Before the call ends: its own share of the load belongs to the report. A plain function in a grpc.aio server gets a
+        # context that cannot be asked for the trailers the handler has set; they must stay.
+        if hasattr(self._context, "trailing_metadata"):
+            self._report()
         self._call.end(failed=self._failed(kind))
 
     def _failed(self, kind: type[BaseException] | None) -> bool:
         if kind is not None and issubclass(kind, (asyncio.CancelledError, GeneratorExit)):
             return False
-        code = self._context.code()
+        code = self._context.code() if hasattr(self._context, "code") else None
         number: int = code.value[0] if isinstance(code, grpc.StatusCode) else int(code or 0)
         if kind is not None and not number:
             number = _UNKNOWN
         return number in FAILURES
 
     def _report(self) -> None:
-        others = [item for item in self._context.trailing_metadata() or () if item[0] != TRAILER]
-        self._context.set_trailing_metadata((*others, (TRAILER, encode_load_report(self._load.report()))))
+        report = encode_load_report(self._load.report())
+        ours = [(TRAILER, report)]
+        if self._visible:
+            ours.append((VISIBLE_TRAILER, report))
+        set_so_far: Any = getattr(self._context, "trailing_metadata", tuple)() or ()
+        others = (item for item in set_so_far if item[0] not in _OURS)
+        self._context.set_trailing_metadata((*others, *ours))

@@ -8,7 +8,11 @@ from .discovery import parse
 
 ORCA_SERVICE = "xds.service.orca.v3.OpenRcaService"
 TRAILER = "endpoint-load-metrics-bin"
-"""The trailing metadata that carries a call's report."""
+"""The trailing metadata that carries a call's report (gRFC A51)."""
+VISIBLE_TRAILER = "trimtab-load-bin"
+"""The same report where Python can read it: gRPC's core keeps TRAILER from applications. Sent to those who ask."""
+ASK = ("trimtab-load", "1")
+"""The request metadata that asks for VISIBLE_TRAILER."""
 
 
 def encode_load_report(report: LoadReport) -> bytes:
