@@ -5,6 +5,7 @@ import yaml
 
 from trimtab.demo.manifests import manifests, write_manifests
 from trimtab.demo.pod import Pod
+from trimtab.model import Policy
 
 IN_A_CLUSTER = [Pod(f"shop-{i}", f"127.0.0.{i}", 40000, f"zone-{'ab'[i % 2]}") for i in (2, 3, 4)]
 ON_ONE_ADDRESS = [Pod(f"shop-{i}", "127.0.0.1", 40000 + i, "zone-a") for i in (2, 3)]
@@ -46,3 +47,20 @@ def test_a_change_leaves_one_manifest_and_no_draft(tmp_path: Path) -> None:
     write_manifests(tmp_path, IN_A_CLUSTER)
     assert [file.name for file in tmp_path.iterdir()] == ["cluster.yaml"]
     assert (tmp_path / "cluster.yaml").read_text() == manifests(IN_A_CLUSTER)
+
+
+def test_a_pod_that_leaves_terminates_and_still_serves() -> None:
+    texts = manifests(IN_A_CLUSTER, leaving=IN_A_CLUSTER[1:2])
+    [endpoint_slice] = [d for d in yaml.safe_load_all(texts) if d["kind"] == "EndpointSlice"]
+    conditions = [endpoint["conditions"] for endpoint in endpoint_slice["endpoints"]]
+    assert [each["ready"] for each in conditions] == [True, False, True]
+    assert [each["terminating"] for each in conditions] == [False, True, False]
+    assert all(each["serving"] for each in conditions)
+
+
+def test_the_policy_is_the_services_annotation() -> None:
+    texts = manifests(IN_A_CLUSTER, policy={"slow_start_s": 3})
+    [service] = [d for d in yaml.safe_load_all(texts) if d["kind"] == "Service"]
+    assert (
+        Policy.from_mapping(yaml.safe_load(service["metadata"]["annotations"]["trimtab.dev/policy"])).slow_start_s == 3
+    )
