@@ -5,6 +5,7 @@
     ├── PolicyError           a policy that cannot be honoured                  (also ValueError)
     ├── BootstrapError        no usable xDS bootstrap                           (also ValueError)
     ├── ManifestError         a Kubernetes manifest that cannot be used         (also ValueError)
+    ├── ClusterError          the Kubernetes API cannot be used as configured
     ├── ProtocolError         a peer sent xDS that breaks the protocol          (also ValueError)
     ├── ServeError            a server cannot serve where or what it was told to
     ├── WarmupError           a warm-up that cannot be run as declared          (also ValueError)
@@ -39,6 +40,10 @@ class BootstrapError(TrimtabError, ValueError):
 
 class ManifestError(TrimtabError, ValueError):
     """A manifest cannot be used; the message names file, document and field."""
+
+
+class ClusterError(TrimtabError):
+    """The Kubernetes API cannot be used as configured; the message names the file, setting or permission."""
 
 
 class ProtocolError(TrimtabError, ValueError):

@@ -2,27 +2,54 @@
 
 import sys
 from pathlib import Path
-from typing import NoReturn
+from typing import Annotated, NoReturn
+
+from cyclopts import Parameter
 
 from ..control.control_plane import Settings, run
-from ..errors import ManifestError, ServeError
+from ..errors import TrimtabError
 from .listen_address import ListenAddress
 from .logs import Level, configure
+from .sources import SourceOptions
 
 
 def serve(
     *,
-    manifests: Path,
+    manifests: Path | None = None,
+    kubeconfig: str | None = None,
+    context: str | None = None,
+    namespace: Annotated[tuple[str, ...], Parameter(negative="")] = (),
+    selector: str = "",
+    state_dir: Path | None = None,
+    state_max_age: float = 3600.0,
+    withdrawal_share: float = 0.5,
     listen: str = "127.0.0.1:18000",
     admin: str = "127.0.0.1:8080",
     log_level: Level = "info",
 ) -> None:
-    """Serve the endpoints in a folder of Kubernetes manifests over xDS.
+    """Serve the endpoints of a Kubernetes cluster, or of a folder of its manifests, over xDS.
+
+    Without --manifests, --kubeconfig and --context it serves the cluster in which it runs.
 
     Parameters
     ----------
     manifests
         Folder of YAML or JSON files with Services, EndpointSlices and Nodes. It is watched for changes.
+    kubeconfig
+        File with access to a cluster, or several separated as in $KUBECONFIG, which is the default.
+    context
+        Context of the kubeconfig; its current one by default.
+    namespace
+        Serve this namespace only; may be given several times.
+    selector
+        Serve only Services with these labels, written as for kubectl.
+    state_dir
+        Folder for the last known state, to start from while the API server is away.
+    state_max_age
+        How old that state may be, in seconds.
+    withdrawal_share
+        If more than this share of the endpoints of more than this share of the services vanish at once, they are kept until
+        a second look confirms it. 1 turns this off.
     listen
         Where xDS clients connect, HOST:PORT. Port 0 takes any that is free.
     admin
@@ -30,16 +57,17 @@ def serve(
     log_level
         What to log, to stderr: people's text on a terminal, JSON anywhere else.
     """
-    try:
-        xds, http = ListenAddress.parse(listen, "--listen"), ListenAddress.parse(admin, "--admin")
-        if not manifests.is_dir():
-            raise ManifestError(f"--manifests: there is no folder {manifests}; create it, or name one that exists")
-    except (ServeError, ManifestError) as error:
-        _fail(error, code=2)
     configure(log_level)
     try:
-        run(Settings(manifests, xds.host, xds.port, http.host, http.port))
-    except (ServeError, ManifestError) as error:
+        xds, http = ListenAddress.parse(listen, "--listen"), ListenAddress.parse(admin, "--admin")
+        source = SourceOptions(
+            manifests, kubeconfig, context, namespace, selector, state_dir, state_max_age, withdrawal_share
+        ).source()
+    except TrimtabError as error:
+        _fail(error, code=2)
+    try:
+        run(Settings(source, xds.host, xds.port, http.host, http.port))
+    except TrimtabError as error:
         _fail(error, code=1)
 
 

@@ -4,20 +4,22 @@ import asyncio
 import contextlib
 import signal
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import structlog
 
-from ..errors import ManifestError, ServeError
+from ..errors import TrimtabError
 from .admin import AdminServer
 from .catalog import Catalog, Changes, ServiceKey
 from .census import Census
 from .debug_pages import debug_pages
 from .inspection import Inspection
-from .manifest_source import ManifestSource
+from .kubernetes import Object, ObjectKey
 from .metrics import Metrics
+from .portions import portions
 from .resource_store import ResourceStore
+from .source import Source
 from .status import nacked
 from .xds_server import XdsServer
 
@@ -32,7 +34,7 @@ CENSUS_WARM_UP_S = 15.0
 class Settings:
     """Where the truth is, and where to listen."""
 
-    manifests: Path
+    source: Source
     xds_host: str
     xds_port: int
     admin_host: str
@@ -40,11 +42,11 @@ class Settings:
 
 
 class ControlPlane:
-    """Serves the manifests of one folder until told to stop."""
+    """Serves what one source tells until told to stop."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._source = ManifestSource(settings.manifests)
+        self._source = settings.source
         self._catalog = Catalog()
         self._census = Census()
         self._metrics = Metrics()
@@ -54,7 +56,7 @@ class ControlPlane:
         self._last_change_at = 0.0
         self._loaded = False
         self._listening: dict[str, str] = {}
-        self._not_ready_because: str | None = f"the first load of {settings.manifests} is not complete"
+        self._stopping = False
         self._reported: dict[ServiceKey, str] = {}
         self._observe()
 
@@ -70,7 +72,7 @@ class ControlPlane:
         )
 
     async def run(self) -> None:
-        """Serve until SIGTERM or SIGINT, then drain. Raises ServeError or ManifestError if it cannot start."""
+        """Serve until SIGTERM or SIGINT, then drain. Raises TrimtabError if it cannot start."""
         stop = asyncio.Event()
         loop = asyncio.get_running_loop()
         for signal_number in (signal.SIGTERM, signal.SIGINT):
@@ -81,12 +83,12 @@ class ControlPlane:
                 following = tasks.create_task(self._follow())
                 warming = tasks.create_task(self._warm_census())
                 await stop.wait()
-                self._not_ready_because = "shutting down"
+                self._stopping = True
                 log.info("draining", streams=len(self._xds.sessions))
                 following.cancel()
                 warming.cancel()
                 await self._xds.stop(DRAIN_GRACE_S)
-        except* (ServeError, ManifestError) as failed:
+        except* TrimtabError as failed:
             raise failed.exceptions[0] from None
         finally:
             await self._xds.stop(None)
@@ -104,29 +106,36 @@ class ControlPlane:
         log.debug("listening, not serving yet", **self._listening)
 
     def _not_ready(self) -> str | None:
-        return self._not_ready_because
+        if self._stopping:
+            return "shutting down"
+        return None if self._loaded else self._source.waiting_for
 
     async def _follow(self) -> None:
-        async for news in self._source.watch():
-            changes = self._catalog.apply(news.upserts, news.deletes)
-            if self._loaded:
-                self._report(changes)
-            self._store.apply(changes)
-            self._last_change_at = time.time()
-            if not self._loaded:
-                self._begin()
-            self._report_policies()
+        async with contextlib.aclosing(self._source.watch()) as following:
+            async for news in following:
+                for upserts, deletes in portions(news.upserts, news.deletes):
+                    self._take_in(upserts, deletes)
+                    await asyncio.sleep(0)
+                if not self._loaded:
+                    self._begin()
+                self._report_policies()
+
+    def _take_in(self, upserts: Sequence[Object], deletes: Sequence[ObjectKey]) -> None:
+        changes = self._catalog.apply(upserts, deletes)
+        if self._loaded:
+            self._report(changes)
+        self._store.apply(changes)
+        self._last_change_at = time.time()
 
     def _begin(self) -> None:
         """The first load is complete."""
         self._loaded = True
-        self._not_ready_because = None
         self._xds.complete()
         ports = self._catalog.service_ports()
         log.info(
             "serving",
             **self._listening,
-            manifests=str(self._settings.manifests),
+            **self._source.where,
             service_ports=len(ports),
             endpoints=sum(len(port.assignment) for port in ports),
         )
@@ -165,11 +174,8 @@ class ControlPlane:
             "Endpoints served.",
             lambda: sum(len(port.assignment) for port in catalog.service_ports()),
         )
-        observe(
-            "trimtab_manifest_problems",
-            "Manifests that cannot be used as they are; the last good state of each stays.",
-            lambda: len(self._source.problems),
-        )
+        for name, help_text, read in self._source.gauges():
+            observe(name, help_text, read)
         observe(
             "trimtab_rejected_policies",
             "Services whose policy annotation is wrong; their last good policy stays.",

@@ -1,6 +1,7 @@
 """The Kubernetes objects the control plane reads, reduced to the fields it uses. Unknown fields are ignored.
 
-Field names and meanings: kubernetes/api `core/v1` and `discovery/v1`.
+Field names and meanings: kubernetes/api `core/v1` and `discovery/v1`. They are plain data without cycles, hence `gc=False`: a
+hundred thousand endpoints must not make the garbage collector pause the event loop.
 """
 
 from typing import Annotated
@@ -18,16 +19,18 @@ ObjectKey = tuple[str, str, str]
 """Kind, namespace, name."""
 
 
-class Metadata(Struct, frozen=True, rename="camel"):
+class Metadata(Struct, frozen=True, gc=False, rename="camel"):
     """What every object carries."""
 
     name: Name
     namespace: Name = "default"
     labels: dict[str, str] | None = None
     annotations: dict[str, str] | None = None
+    uid: str = ""
+    resource_version: str = ""
 
 
-class ServicePortSpec(Struct, frozen=True, rename="camel"):
+class ServicePortSpec(Struct, frozen=True, gc=False, rename="camel"):
     """One port of a Service."""
 
     port: Port
@@ -36,7 +39,7 @@ class ServicePortSpec(Struct, frozen=True, rename="camel"):
     app_protocol: str | None = None
 
 
-class ServiceSpec(Struct, frozen=True, rename="camel"):
+class ServiceSpec(Struct, frozen=True, gc=False, rename="camel"):
     """What a Service asks for."""
 
     type: str = "ClusterIP"
@@ -47,7 +50,7 @@ class ServiceSpec(Struct, frozen=True, rename="camel"):
     external_name: str | None = None
 
 
-class Service(Struct, frozen=True, rename="camel", tag_field="kind"):
+class Service(Struct, frozen=True, gc=False, rename="camel", tag_field="kind"):
     """A Service of core/v1."""
 
     metadata: Metadata
@@ -58,7 +61,7 @@ class Service(Struct, frozen=True, rename="camel", tag_field="kind"):
         return ("Service", self.metadata.namespace, self.metadata.name)
 
 
-class Conditions(Struct, frozen=True, rename="camel"):
+class Conditions(Struct, frozen=True, gc=False, rename="camel"):
     """State of an endpoint; what is not said counts as Kubernetes defines it."""
 
     ready: bool | None = None
@@ -66,14 +69,14 @@ class Conditions(Struct, frozen=True, rename="camel"):
     terminating: bool | None = None
 
 
-class TargetRef(Struct, frozen=True, rename="camel"):
+class TargetRef(Struct, frozen=True, gc=False, rename="camel"):
     """The object behind an endpoint, usually a Pod."""
 
     name: str = ""
     uid: str = ""
 
 
-class SliceEndpoint(Struct, frozen=True, rename="camel"):
+class SliceEndpoint(Struct, frozen=True, gc=False, rename="camel"):
     """One endpoint of a slice. Only the first address has a meaning."""
 
     addresses: Annotated[list[str], Meta(min_length=1)]
@@ -83,7 +86,7 @@ class SliceEndpoint(Struct, frozen=True, rename="camel"):
     target_ref: TargetRef | None = None
 
 
-class SlicePort(Struct, frozen=True, rename="camel"):
+class SlicePort(Struct, frozen=True, gc=False, rename="camel"):
     """One port of a slice, matched with the Service's by name."""
 
     port: Port | None = None
@@ -92,7 +95,7 @@ class SlicePort(Struct, frozen=True, rename="camel"):
     app_protocol: str | None = None
 
 
-class EndpointSlice(Struct, frozen=True, rename="camel", tag_field="kind"):
+class EndpointSlice(Struct, frozen=True, gc=False, rename="camel", tag_field="kind"):
     """An EndpointSlice of discovery.k8s.io/v1."""
 
     metadata: Metadata
@@ -110,7 +113,7 @@ class EndpointSlice(Struct, frozen=True, rename="camel", tag_field="kind"):
         return self.metadata.namespace, (self.metadata.labels or {}).get(SERVICE_NAME_LABEL, "")
 
 
-class Node(Struct, frozen=True, rename="camel", tag_field="kind"):
+class Node(Struct, frozen=True, gc=False, rename="camel", tag_field="kind"):
     """A Node of core/v1; it has no namespace."""
 
     metadata: Metadata

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Mapping
 from hashlib import blake2b
 from pathlib import Path
 
@@ -12,6 +12,7 @@ import watchfiles
 from ..errors import ManifestError
 from .manifest_set import Changes, ManifestSet
 from .manifests import Parsed, Problem, parse
+from .source import Gauge
 
 log = structlog.get_logger(__name__)
 
@@ -52,7 +53,22 @@ class ManifestSource:
         """What cannot be used as it is; the last good state stands in for it."""
         return self._set.problems
 
-    async def watch(self) -> AsyncIterator[Changes]:
+    @property
+    def where(self) -> Mapping[str, str]:
+        return {"manifests": str(self._folder)}
+
+    @property
+    def waiting_for(self) -> str:
+        return f"the first load of {self._folder} is not complete"
+
+    def gauges(self) -> Iterable[Gauge]:
+        yield (
+            "trimtab_manifest_problems",
+            "Manifests that cannot be used as they are; the last good state of each stays.",
+            lambda: len(self.problems),
+        )
+
+    async def watch(self) -> AsyncGenerator[Changes, None]:
         """The complete folder first, then every change. Raises ManifestError if the folder is not there at the start."""
         if not self._folder.is_dir():
             raise ManifestError(f"there is no folder {self._folder}; create it, or name one that exists")

@@ -1,0 +1,203 @@
+"""kubeconfig files: several of them, contexts, and the credentials they hold.
+
+How files are merged: "Organizing Cluster Access Using kubeconfig Files" in the Kubernetes docs. The first file to name a thing
+decides; relative paths are relative to the file that names them. Credential plugins and OIDC are a library's business (docs/adr/0002).
+"""
+
+import base64
+import os
+import ssl
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import structlog
+import yaml
+
+from ...errors import ClusterError
+from .access import Access, TlsContexts
+from .borrowed_credentials import BorrowedCredentials
+
+log = structlog.get_logger(__name__)
+
+
+class _Cluster(msgspec.Struct, rename="kebab"):
+    server: str
+    certificate_authority: str | None = None
+    certificate_authority_data: str | None = None
+    insecure_skip_tls_verify: bool = False
+    tls_server_name: str | None = None
+    proxy_url: str | None = None
+
+
+class _User(msgspec.Struct, rename="kebab"):
+    client_certificate: str | None = None
+    client_certificate_data: str | None = None
+    client_key: str | None = None
+    client_key_data: str | None = None
+    token: str | None = None
+    token_file: str | None = msgspec.field(default=None, name="tokenFile")
+    username: str | None = None
+    impersonate: str | None = msgspec.field(default=None, name="as")
+    exec: dict[str, Any] | None = None
+    auth_provider: dict[str, Any] | None = None
+
+
+class _Context(msgspec.Struct):
+    cluster: str = ""
+    user: str = ""
+    namespace: str = ""
+
+
+class _Kubeconfig(msgspec.Struct, rename="kebab"):
+    current_context: str = ""
+    clusters: list[dict[str, Any]] | None = None
+    users: list[dict[str, Any]] | None = None
+    contexts: list[dict[str, Any]] | None = None
+
+
+class Kubeconfig:
+    """One context of one or more kubeconfig files."""
+
+    def __init__(self, files: Sequence[Path], context: str | None = None) -> None:
+        """Raises ClusterError if the files do not say how to reach a cluster."""
+        self._files = files
+        self._wanted = context
+        self._contexts = TlsContexts()
+        self._borrowed: BorrowedCredentials | None = None
+        self._warned = False
+        self.name = self._read()[0]
+        """The context in use."""
+
+    def load(self, refused: bool) -> Access:
+        """Read the files, and what they refer to. Raises ClusterError."""
+        name, context, merged = self._read()
+        cluster, cluster_file = merged.entry("clusters", "cluster", context.cluster, _Cluster)
+        user, user_file = (
+            merged.entry("users", "user", context.user, _User) if context.user else (_User(), self._files[0])
+        )
+        headers, client_pem = self._authenticate(user, user_file, name, refused)
+        if user.impersonate:
+            headers["Impersonate-User"] = user.impersonate
+        return Access(
+            cluster.server.rstrip("/"),
+            self._tls(cluster, cluster_file, client_pem),
+            headers,
+            server_hostname=cluster.tls_server_name,
+            proxy=cluster.proxy_url,
+            namespace=context.namespace,
+        )
+
+    def _read(self) -> tuple[str, _Context, "_Merged"]:
+        merged = _Merged(self._files)
+        name = self._wanted or merged.current_context
+        if not name:
+            raise ClusterError(f"{merged.names}: no current-context; choose one with --context: {merged.listed}")
+        return name, merged.entry("contexts", "context", name, _Context)[0], merged
+
+    def _authenticate(
+        self, user: _User, file: Path, context: str, refused: bool
+    ) -> tuple[dict[str, str], bytes | None]:
+        """Headers, and certificate and key in one, of a user."""
+        if user.exec or user.auth_provider:
+            if self._borrowed is None:
+                self._borrowed = BorrowedCredentials(self._files, context)
+            return self._borrowed.get(fresh=refused)
+        if user.username:
+            raise ClusterError(f"{file}: user name and password are no longer accepted by Kubernetes; use a token")
+        client_pem = _pem(user.client_certificate, user.client_certificate_data, file)
+        key = _pem(user.client_key, user.client_key_data, file)
+        token = user.token
+        if user.token_file:
+            # As kubectl: the file wins, for it is renewed.
+            token = _bytes(file.parent / user.token_file).decode().strip()
+        headers = {"Authorization": f"Bearer {token}"} if token else {}
+        return headers, client_pem + b"\n" + (key or b"") if client_pem else None
+
+    def _tls(self, cluster: _Cluster, file: Path, client_pem: bytes | None) -> ssl.SSLContext | bool:
+        if not cluster.server.startswith("https://"):
+            return True
+        load_client = None if client_pem is None else lambda context: _load_client(context, client_pem)
+        if cluster.insecure_skip_tls_verify:
+            if not self._warned:
+                log.warning(
+                    "THE API SERVER'S CERTIFICATE IS NOT VERIFIED: anybody in between can pass for it",
+                    server=cluster.server,
+                    because="insecure-skip-tls-verify is set in the kubeconfig",
+                )
+                self._warned = True
+            context = self._contexts.get(None, client_pem, load_client)
+            context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+            return context
+        ca = _pem(cluster.certificate_authority, cluster.certificate_authority_data, file)
+        return self._contexts.get(None if ca is None else ca.decode(), client_pem, load_client)
+
+
+class _Merged:
+    """Several files as one."""
+
+    def __init__(self, files: Sequence[Path]) -> None:
+        self._parts = [(path, _parse(path)) for path in files if path.exists() or len(files) == 1]
+        self.names = os.pathsep.join(map(str, files))
+        if not self._parts:
+            raise ClusterError(f"{self.names}: there is no such kubeconfig file; name one with --kubeconfig")
+        self.current_context = next((part.current_context for _, part in self._parts if part.current_context), "")
+
+    @property
+    def listed(self) -> str:
+        """The contexts there are."""
+        entries = [entry.get("name") for _, part in self._parts for entry in part.contexts or ()]
+        return ", ".join(str(name) for name in entries) or "there is none"
+
+    def entry(self, section: str, key: str, name: str, schema: type[Any]) -> tuple[Any, Path]:
+        """What the first file that has it says under `name`, and which file that is."""
+        for path, part in self._parts:
+            for entry in getattr(part, section) or ():
+                if entry.get("name") == name:
+                    try:
+                        return msgspec.convert(entry.get(key) or {}, schema), path
+                    except msgspec.ValidationError as error:
+                        raise ClusterError(f"{path}: {section} {name}: {error}") from error
+        known = f"; there are: {self.listed}" if section == "contexts" else ""
+        raise ClusterError(f"{self.names}: no {key} is called {name!r}{known}")
+
+
+def default_files(environment: Mapping[str, str]) -> list[Path]:
+    """The files that kubectl would read."""
+    given = [Path(part) for part in environment.get("KUBECONFIG", "").split(os.pathsep) if part]
+    return given or [Path.home() / ".kube" / "config"]
+
+
+def _parse(path: Path) -> _Kubeconfig:
+    try:
+        return msgspec.convert(yaml.safe_load(_bytes(path)) or {}, _Kubeconfig)
+    except yaml.YAMLError as error:
+        raise ClusterError(f"{path}: not YAML: {error}") from error
+    except msgspec.ValidationError as error:
+        raise ClusterError(f"{path}: not a kubeconfig: {error}") from error
+
+
+def _pem(path: str | None, data: str | None, file: Path) -> bytes | None:
+    if data:
+        try:
+            return base64.b64decode(data, validate=True)
+        except ValueError as error:
+            raise ClusterError(f"{file}: a certificate or key is not base64: {error}") from error
+    return _bytes(file.parent / path) if path else None
+
+
+def _bytes(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise ClusterError(f"{path} cannot be read: {error.strerror or error}") from error
+
+
+def _load_client(context: ssl.SSLContext, pem: bytes) -> None:
+    # OpenSSL reads files only; nobody else may read this one, and it is gone at once.
+    with tempfile.NamedTemporaryFile() as file:
+        file.write(pem)
+        file.flush()
+        context.load_cert_chain(file.name)

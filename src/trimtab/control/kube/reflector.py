@@ -1,0 +1,218 @@
+"""One collection of the Kubernetes API, mirrored: what to ask next, and what follows from the answer. No I/O, no clock.
+
+First a look at everything, then a watch from there on. The look is a stream of its own where the server can do that
+(WatchList, KEP-3157), else a list in pages. Losing the thread (410) means another look, and its difference from what was known,
+deletions included; what is known is never cleared.
+
+Resource versions are handed back as they came. They are compared in one place only, to tell an old event from a new one,
+and only where both are decimal numbers, which since Kubernetes 1.35 is promised (KEP-5504).
+"""
+
+import enum
+import random
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from ...xds.backoff import Backoff
+from ..kubernetes import Object, ObjectKey
+from .messages import Bookmark, Delete, Event, Failure, Page, Upsert
+
+_WATCH_S = (60, 120)
+"""For how long the server keeps a watch open, drawn anew each time: replicas must not all come back at once."""
+_BRIEF_S = 5.0
+"""A watch that the server ends earlier than this without having said anything is not a good sign."""
+_PATIENCE = 3
+"""After how many refusals in a row to start over with a look at everything."""
+_NOT_ABOUT_THE_REQUEST = frozenset({401, 403, 429, 503})
+"""HTTP statuses that say nothing about the resource version or page that was asked for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """The next request: its query, and whether the answer is a stream."""
+
+    query: Mapping[str, str]
+    stream: bool
+    timeout_s: float = 30.0
+    """For how long the server may keep the answer open."""
+
+
+@dataclass(frozen=True, slots=True)
+class News:
+    """What changed. `complete`: it follows from a look at everything."""
+
+    upserts: tuple[Object, ...] = ()
+    deletes: tuple[ObjectKey, ...] = ()
+    complete: bool = False
+
+
+class _Phase(enum.Enum):
+    LOOK_AT_STREAM = "WatchList"
+    LOOK_AT_PAGES = "List"
+    FOLLOW = "Watch"
+
+
+class Reflector:
+    """The state of one mirrored collection."""
+
+    def __init__(self, rng: random.Random, page_size: int, known: Iterable[Object] = ()) -> None:
+        """`known` is what an earlier life knew: the first look then tells the difference from it."""
+        self._rng = rng
+        self._page_size = page_size
+        self._backoff = Backoff(rng)
+        self._can_stream = True
+        self._phase = _Phase.LOOK_AT_STREAM
+        self._version = ""
+        self._more = ""
+        self._looking: dict[ObjectKey, Object] = {}
+        self._refusals = 0
+        self._unauthorized = False
+        self._progress = False
+        self.objects: dict[ObjectKey, Object] = {item.key: item for item in known}
+        self.synced = False
+        """Whether everything was looked at once."""
+
+    def __repr__(self) -> str:
+        return f"<Reflector {self._phase.value} at {self._version or 'the start'}, {len(self.objects)} objects>"
+
+    def ask(self) -> Ask:
+        """The next request to make."""
+        self._progress = False
+        if self._phase is _Phase.LOOK_AT_PAGES:
+            # Without a resource version: the newest state, not what some cache has.
+            page = {"limit": str(self._page_size)}
+            return Ask(page | {"continue": self._more} if self._more else page, stream=False)
+        timeout_s = self._rng.randint(*_WATCH_S)
+        query = {"watch": "true", "allowWatchBookmarks": "true", "timeoutSeconds": str(timeout_s)}
+        if self._phase is _Phase.LOOK_AT_STREAM:
+            self._looking = {}
+            query |= {"sendInitialEvents": "true", "resourceVersionMatch": "NotOlderThan"}
+        else:
+            query["resourceVersion"] = self._version
+        return Ask(query, stream=True, timeout_s=timeout_s)
+
+    def page(self, page: Page) -> News | None:
+        """A page of a list has come; what changed, once it was the last."""
+        self._answered()
+        self._looking.update((item.key, item) for item in page.items)
+        self._more = page.more
+        return None if page.more else self._complete(page.resource_version)
+
+    def events(self, events: Iterable[Event]) -> News | None:
+        """Some lines of a stream have come; what changed, if anything did."""
+        changed: dict[ObjectKey, Object | None] = {}
+        news: News | None = None
+        for event in events:
+            self._answered()
+            if self._phase is not _Phase.LOOK_AT_STREAM:
+                self._follow(event, changed)
+            elif isinstance(event, Upsert):
+                self._looking[event.item.key] = event.item
+            elif isinstance(event, Delete):
+                self._looking.pop(event.key, None)
+            elif isinstance(event, Bookmark) and event.initial_events_end:
+                news = self._complete(event.resource_version)
+        return _together(news, changed) if news or changed else None
+
+    def ended(self, lasted_s: float) -> float:
+        """The stream ended as streams do. How long to wait before the next request, in seconds."""
+        if self._phase is _Phase.LOOK_AT_STREAM and lasted_s >= _WATCH_S[0]:
+            # The server kept its time and never said that this was everything: it cannot do it.
+            self._can_stream = False
+            self.look_again()
+        if self._progress or lasted_s >= _BRIEF_S:
+            self._backoff.reset()
+            return 0.0
+        return self._backoff.next_s()
+
+    def failed(self, failure: Failure) -> float:
+        """The request failed, or its stream broke off. How long to wait before the next one, in seconds."""
+        if self._phase is _Phase.LOOK_AT_STREAM and failure.status in (400, 422):
+            self._can_stream = False
+            self.look_again()
+            return 0.0
+        if failure.status is not None and failure.status not in _NOT_ABOUT_THE_REQUEST:
+            self._refusals += 1
+        if failure.expired or self._refusals >= _PATIENCE:
+            self._start_over()
+        if failure.status == 401 and not self._unauthorized:
+            # The token may just have been renewed: the client reads it again at once.
+            self._unauthorized = True
+            return 0.0
+        return max(self._backoff.next_s(), failure.retry_after_s)
+
+    def look_again(self) -> None:
+        """Forget the watch and list everything, consistently: pages without a resource version, not what a cache has."""
+        self._phase, self._more, self._looking, self._refusals = _Phase.LOOK_AT_PAGES, "", {}, 0
+
+    def _start_over(self) -> None:
+        if self._phase is _Phase.FOLLOW and self._can_stream:
+            self._phase, self._refusals = _Phase.LOOK_AT_STREAM, 0
+        elif self._phase is not _Phase.LOOK_AT_STREAM:
+            self.look_again()
+
+    def _answered(self) -> None:
+        self._progress, self._unauthorized, self._refusals = True, False, 0
+        self._backoff.reset()
+
+    def _complete(self, version: str) -> News:
+        """Everything was seen: the difference from what was known. In the order of change, as a watch would have told it."""
+        found = dict(sorted(self._looking.items(), key=lambda entry: _age(entry[1])))
+        # A server that went back in time, restored from a backup, uses its versions again for other things.
+        known = {} if _older(version, self._version) else self.objects
+        upserts = tuple(item for key, item in found.items() if _differs(item, known.get(key)))
+        deletes = tuple(key for key in self.objects if key not in found)
+        self.objects, self._looking = found, {}
+        self._phase, self._version, self.synced = _Phase.FOLLOW, version, True
+        return News(upserts, deletes, complete=True)
+
+    def _follow(self, event: Event, changed: dict[ObjectKey, Object | None]) -> None:
+        if isinstance(event, Upsert):
+            key, version = event.item.key, event.item.metadata.resource_version
+        elif isinstance(event, Delete):
+            key, version = event.key, event.resource_version
+        else:
+            self._advance(event.resource_version)
+            return
+        if _older(version, self._version):
+            # A replay: whoever sends it has not seen yet what was already seen here.
+            return
+        if isinstance(event, Upsert) and not _differs(event.item, self.objects.get(key)):
+            return
+        self._advance(version)
+        # Last in the order: the newest word counts where slices disagree.
+        self.objects.pop(key, None)
+        changed.pop(key, None)
+        if isinstance(event, Upsert):
+            self.objects[key] = event.item
+        changed[key] = event.item if isinstance(event, Upsert) else None
+
+    def _advance(self, version: str) -> None:
+        if version and not _older(version, self._version):
+            self._version = version
+
+
+def _older(version: str, than: str) -> bool:
+    return version.isdecimal() and than.isdecimal() and int(version) < int(than)
+
+
+def _age(item: Object) -> int:
+    version = item.metadata.resource_version
+    return int(version) if version.isdecimal() else 0
+
+
+def _differs(item: Object, known: Object | None) -> bool:
+    if known is None:
+        return True
+    mine, theirs = item.metadata, known.metadata
+    return not mine.resource_version or (mine.resource_version, mine.uid) != (theirs.resource_version, theirs.uid)
+
+
+def _together(first: News | None, then: Mapping[ObjectKey, Object | None]) -> News:
+    """What a look found and what happened right after it, as one."""
+    first = first or News()
+    upserts = [item for item in first.upserts if item.key not in then]
+    upserts.extend(item for item in then.values() if item is not None)
+    deletes = dict.fromkeys(key for key in first.deletes if key not in then)
+    deletes |= dict.fromkeys(key for key, item in then.items() if item is None)
+    return News(tuple(upserts), tuple(deletes), first.complete)

@@ -1,0 +1,274 @@
+"""A Kubernetes API server, followed: feeds ▸ inbox ▸ guard, and a folder for a bad day."""
+
+import asyncio
+import time
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Mapping
+from dataclasses import dataclass, field
+
+import structlog
+
+from ..kubernetes import Object, ObjectKey
+from ..source import Gauge
+from .access import AccessSource
+from .api_client import ApiClient
+from .feed import Feed
+from .inbox import Inbox
+from .kinds import NODES, SERVICES, SLICES, Kind
+from .reflector import News
+from .state_dir import State, StateDir
+from .withdrawal_guard import GuardSettings, WithdrawalGuard
+
+log = structlog.get_logger(__name__)
+
+_SETTLE_S = 0.02
+"""An endpoint that vanishes may turn up in another slice at once: slices change one after the other."""
+_RESTORE_AFTER_S = 3.0
+"""How long the API server gets to answer before saved state stands in."""
+_SAVE_S = 30.0
+_SAVE_UNCHANGED_S = 300.0
+"""What has not changed is saved too, now and then: that it was true five minutes ago is news."""
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """Which part of the cluster is served."""
+
+    namespaces: tuple[str, ...] = ()
+    """Empty: all of them."""
+    selector: str = ""
+    """Label selector for Services; the controllers copy a Service's labels to its slices."""
+    kinds: tuple[Kind, ...] = field(default=(SERVICES, SLICES, NODES))
+
+    def __str__(self) -> str:
+        return f"namespaces {','.join(self.namespaces) or 'all'}, selector {self.selector or 'none'}"
+
+
+class WatchSource:
+    """Follows Services, EndpointSlices and Nodes. What is known stays while the API server does not answer."""
+
+    def __init__(
+        self,
+        cluster: str,
+        access: AccessSource,
+        scope: Scope,
+        *,
+        user_agent: str = "trimtab",
+        guard: GuardSettings | None = None,
+        state_dir: StateDir | None = None,
+    ) -> None:
+        """`cluster` names the cluster for people, and tells saved state of one from that of another."""
+        self._cluster = cluster
+        self._scope = scope
+        self._client = ApiClient(access, user_agent)
+        self._inbox = Inbox()
+        self._state_dir = state_dir
+        self._feeds: list[Feed] = []
+        self._changed = False
+        self._saved_at = time.monotonic()
+        self._look: dict[Feed, int] = {}
+        self.guard = WithdrawalGuard(guard or GuardSettings())
+        self.stale_since: float | None = None
+        """When what is served was written to disk, in seconds since the epoch; None: it is what the API server says."""
+
+    @property
+    def where(self) -> Mapping[str, str]:
+        return {"cluster": self._cluster, "scope": str(self._scope)}
+
+    @property
+    def waiting_for(self) -> str:
+        waiting = [f"{feed.kind.resource}: {feed.problem or 'no answer yet'}" for feed in self._unsettled()]
+        return f"the first list of the Kubernetes API is not complete ({'; '.join(waiting) or 'starting'})"
+
+    @property
+    def problems(self) -> Iterable[str]:
+        for feed in self._feeds:
+            if feed.problem is not None:
+                yield f"{feed.kind.resource}: {feed.problem}"
+        if self.stale_since is not None:
+            yield f"saved state stands in for the API server; it is {time.time() - self.stale_since:.0f} s old"
+        if held := self.guard.holding:
+            yield f"{held} endpoints vanished with too many others, and are kept as draining until a second look"
+
+    @property
+    def age_s(self) -> float:
+        """Since when the API server was not heard, by the collection that waits longest."""
+        return time.monotonic() - min((feed.heard_at for feed in self._feeds if self._counts(feed)), default=0.0)
+
+    @property
+    def connected(self) -> bool:
+        """Whether everything that is needed is being heard."""
+        return bool(self._feeds) and all(feed.problem is None for feed in self._feeds if self._counts(feed))
+
+    def gauges(self) -> Iterable[Gauge]:
+        yield (
+            "trimtab_kubernetes_age_seconds",
+            "Since the API server was last heard; a quiet cluster is heard once a minute.",
+            lambda: self.age_s,
+        )
+        yield "trimtab_kubernetes_connected", "1 while the API server answers.", lambda: self.connected
+        yield (
+            "trimtab_kubernetes_stale",
+            "1 while saved state stands in for the API server.",
+            lambda: self.stale_since is not None,
+        )
+        yield (
+            "trimtab_kubernetes_looks",
+            "How often everything was listed, over all collections.",
+            lambda: sum(feed.looks for feed in self._feeds),
+        )
+        yield (
+            "trimtab_held_endpoints",
+            "Endpoints that vanished with too many others and are kept until a second look.",
+            lambda: self.guard.holding,
+        )
+        yield "trimtab_withdrawals_held", "How often the withdrawal guard stepped in.", lambda: self.guard.trips
+
+    async def watch(self) -> AsyncGenerator[News, None]:
+        """Everything first, as the API server tells it or as it was saved, then every change."""
+        saved = None if self._state_dir is None else await asyncio.to_thread(self._state_dir.load, self._key())
+        async with self._client:
+            self._feeds = list(self._make_feeds(() if saved is None else saved.objects))
+            running = [asyncio.create_task(feed.run()) for feed in self._feeds]
+            for task in running:
+                task.add_done_callback(lambda _: self._inbox.wake())
+            try:
+                yield await self._first(saved, running)
+                while True:
+                    await self._inbox.wait(self._wake_in_s())
+                    _raise_failed(running)
+                    async for news in self._next():
+                        yield news
+                    await self._save_if_due()
+            finally:
+                for task in running:
+                    task.cancel()
+                await asyncio.gather(*running, return_exceptions=True)
+                if self._changed:
+                    self._save(self._state())
+
+    def _make_feeds(self, known: Iterable[Object]) -> Iterable[Feed]:
+        known = list(known)
+        for kind in self._scope.kinds:
+            for namespace in (self._scope.namespaces or ("",)) if kind.namespaced else ("",):
+                yield Feed(
+                    kind,
+                    self._client,
+                    self._inbox.put,
+                    namespace=namespace,
+                    selector=self._scope.selector,
+                    known=[item for item in known if item.key[0] == kind.name and namespace in ("", item.key[1])],
+                )
+
+    async def _first(self, saved: State | None, running: "list[asyncio.Task[None]]") -> News:
+        settled = asyncio.ensure_future(_all_settled(self._feeds))
+        timeout_s = None if saved is None else _RESTORE_AFTER_S
+        try:
+            await asyncio.wait({settled, *running}, timeout=timeout_s, return_when=asyncio.FIRST_COMPLETED)
+            _raise_failed(running)
+        finally:
+            settled.cancel()
+        self._inbox.wake()
+        if saved is None or not self._unsettled():
+            self._inbox.take()
+            self._changed = True
+            return self._pass(News(tuple(self._objects())))
+        self.stale_since = saved.written_at
+        log.warning("serving saved state", age_s=round(time.time() - saved.written_at), why=self.waiting_for)
+        return self._pass(News(tuple(saved.objects)))
+
+    async def _next(self) -> AsyncIterator[News]:
+        """What there is to tell now."""
+        news = self._inbox.take()
+        if self.guard.withdraws(news.upserts, news.deletes):
+            await asyncio.sleep(_SETTLE_S)
+            news = _after(news, self._inbox.take())
+        if news.upserts or news.deletes:
+            self._changed = True
+            yield self._pass(news)
+        if self.stale_since is not None and not self._unsettled():
+            log.info("saved state is replaced by what the API server says")
+            self.stale_since = None
+        if (confirmed := self._second_look()) is not None:
+            yield confirmed
+
+    def _pass(self, news: News) -> News:
+        trips = self.guard.trips
+        upserts, deletes = self.guard.take(news.upserts, news.deletes, time.monotonic())
+        if self.guard.trips > trips:
+            log.error(
+                "most endpoints of most services vanished at once; they are kept for a second look",
+                endpoints=self.guard.holding,
+                services=len(list(self.guard.held_services)),
+            )
+        return News(tuple(upserts), tuple(deletes))
+
+    def _second_look(self) -> News | None:
+        """Have everything listed again when it is time to, and believe it when that is done."""
+        due_in_s = self.guard.second_look_in_s(time.monotonic())
+        if due_in_s is None or due_in_s > 0:
+            return None
+        if not self._look:
+            self._look = {feed: feed.looks for feed in self._feeds if feed.kind in (SERVICES, SLICES)}
+            for feed in self._look:
+                feed.look_again()
+            return None
+        if not all(feed.looks > before for feed, before in self._look.items()):
+            return None
+        self._look = {}
+        log.warning("the second look is complete, what is gone is withdrawn", endpoints=self.guard.holding)
+        upserts, deletes = self.guard.release()
+        return News(tuple(upserts), tuple(deletes))
+
+    def _wake_in_s(self) -> float:
+        due_in_s = self.guard.second_look_in_s(time.monotonic())
+        return _SAVE_S if due_in_s is None or self._look else min(due_in_s, _SAVE_S)
+
+    def _objects(self) -> Iterable[Object]:
+        return (item for feed in self._feeds for item in feed.reflector.objects.values())
+
+    def _unsettled(self) -> list[Feed]:
+        return [feed for feed in self._feeds if not feed.settled.is_set()]
+
+    def _counts(self, feed: Feed) -> bool:
+        """Whether it matters that a feed hears nothing: not if it is not permitted to, and not needed."""
+        return not (feed.kind.without and feed.settled.is_set() and not feed.reflector.synced)
+
+    def _key(self) -> str:
+        return f"{self._cluster} ({self._scope})"
+
+    def _state(self) -> State:
+        return State(self._key(), time.time() - self.age_s, list(self._objects()))
+
+    async def _save_if_due(self) -> None:
+        waited_s = time.monotonic() - self._saved_at
+        if self._state_dir is None or waited_s < (_SAVE_S if self._changed else _SAVE_UNCHANGED_S):
+            return
+        # Old state must not get a new date.
+        if self.stale_since is None and self.connected:
+            await asyncio.to_thread(self._save, self._state())
+
+    def _save(self, state: State) -> None:
+        if self._state_dir is None or self.stale_since is not None or self._unsettled():
+            return
+        self._saved_at, self._changed = time.monotonic(), False
+        try:
+            self._state_dir.save(state)
+        except OSError as error:
+            log.warning("state cannot be saved", why=error.strerror or str(error))
+
+
+def _after(first: News, then: News) -> News:
+    keys: set[ObjectKey] = {item.key for item in then.upserts} | set(then.deletes)
+    upserts = (*(item for item in first.upserts if item.key not in keys), *then.upserts)
+    return News(upserts, (*(key for key in first.deletes if key not in keys), *then.deletes))
+
+
+async def _all_settled(feeds: Iterable[Feed]) -> None:
+    for feed in feeds:
+        await feed.settled.wait()
+
+
+def _raise_failed(tasks: "Iterable[asyncio.Task[None]]") -> None:
+    for task in tasks:
+        if task.done():
+            task.result()

@@ -1,0 +1,41 @@
+"""What the control plane needs of whatever tells it the truth."""
+
+from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequence
+from typing import Protocol
+
+from .kubernetes import Object, ObjectKey
+
+Gauge = tuple[str, str, Callable[[], float]]
+"""Name, help text and how to read it."""
+
+
+class News(Protocol):
+    """Objects that are new or changed, and keys of those that are gone."""
+
+    @property
+    def upserts(self) -> Sequence[Object]: ...
+
+    @property
+    def deletes(self) -> Sequence[ObjectKey]: ...
+
+
+class Source(Protocol):
+    """Follows the truth."""
+
+    @property
+    def where(self) -> Mapping[str, str]:
+        """Where the truth is, for the log."""
+
+    @property
+    def waiting_for(self) -> str:
+        """What keeps the first load from being complete."""
+
+    @property
+    def problems(self) -> Iterable[object]:
+        """What is wrong with the truth as it comes; what is served stays meanwhile."""
+
+    def watch(self) -> AsyncGenerator[News, None]:
+        """Everything first, then every change."""
+
+    def gauges(self) -> Iterable[Gauge]:
+        """What operators can see of it."""

@@ -1,0 +1,98 @@
+"""`trimtab serve` against a pretended cluster, run as its users run it."""
+
+import asyncio
+import contextlib
+import json
+import subprocess
+import sys
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+from tests.cli.serving import Serving, failing
+from tests.cli.test_serve import get
+from tests.control.kube.fake_api_server import FakeApiServer, fake_api_server
+from tests.control.kube.json_objects import endpoint_slice, service
+from tests.control.xds_client import XdsClient, addresses
+
+PAYMENTS = "payments.prod:8080"
+SERVE = [sys.executable, "-m", "trimtab.cli", "serve"]
+
+
+def kubeconfig(folder: Path, url: str) -> Path:
+    path = folder / "kubeconfig"
+    path.write_text(
+        json.dumps(
+            {
+                "current-context": "fake",
+                "clusters": [{"name": "fake", "cluster": {"server": url}}],
+                "contexts": [{"name": "fake", "context": {"cluster": "fake"}}],
+            }
+        )
+    )
+    return path
+
+
+@contextlib.asynccontextmanager
+async def serving_cluster(config: Path, *more: str) -> AsyncIterator[Serving]:
+    command = [*SERVE, "--kubeconfig", str(config), "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0", *more]
+    # The API server runs in this event loop, hence the threads.
+    with await asyncio.to_thread(subprocess.Popen, command, stderr=subprocess.PIPE, text=True) as process:
+        try:
+            yield await asyncio.to_thread(Serving, process)
+        finally:
+            process.kill()
+
+
+async def check(running: Serving, path: str) -> tuple[int, str]:
+    return await asyncio.to_thread(get, running, path)
+
+
+async def test_a_cluster_is_served_and_losing_its_api_server_changes_nothing(tmp_path: Path) -> None:
+    async with fake_api_server(service(), endpoint_slice("10.0.0.1")) as api:
+        config = kubeconfig(tmp_path, api.url)
+        async with serving_cluster(config) as running:
+            assert running.started["cluster"] == "fake"
+            async with XdsClient(running.xds, PAYMENTS) as client:
+                assert addresses(await client.response()) == {PAYMENTS: ["10.0.0.1"]}
+                api.put(endpoint_slice("10.0.0.2"))
+                assert addresses(await client.response()) == {PAYMENTS: ["10.0.0.2"]}
+                await api.stop()
+                await asyncio.to_thread(running.event, "not heard, what is known stays")
+                assert await check(running, "/readyz") == (200, "ok\n")
+                assert "trimtab_kubernetes_connected 0.0" in (await check(running, "/metrics"))[1]
+                async with XdsClient(running.xds, PAYMENTS) as newcomer:
+                    assert addresses(await newcomer.response()) == {PAYMENTS: ["10.0.0.2"]}
+
+
+async def test_it_starts_from_saved_state_while_the_api_server_is_away(tmp_path: Path) -> None:
+    state = ("--state-dir", str(tmp_path / "state"))
+    async with fake_api_server(service(), endpoint_slice("10.0.0.1")) as api:
+        config, port = kubeconfig(tmp_path, api.url), api.port
+        async with serving_cluster(config, *state) as running:
+            assert await asyncio.to_thread(running.stop) == 0
+    async with serving_cluster(config, *state) as running:
+        assert await check(running, "/readyz") == (200, "ok\n")
+        assert "trimtab_kubernetes_stale 1.0" in (await check(running, "/metrics"))[1]
+        async with XdsClient(running.xds, PAYMENTS) as client:
+            assert addresses(await client.response()) == {PAYMENTS: ["10.0.0.1"]}
+            back = FakeApiServer(api.store)
+            back.put(endpoint_slice("10.0.0.7"))
+            await back.start(port)
+            try:
+                assert addresses(await client.response()) == {PAYMENTS: ["10.0.0.7"]}
+                await asyncio.to_thread(running.event, "saved state is replaced by what the API server says")
+            finally:
+                await back.stop()
+
+
+async def test_what_is_missing_is_said_until_it_is_ready(tmp_path: Path) -> None:
+    """Two sources, none, and one that is wrong."""
+    for arguments, expected in (
+        (["--manifests", str(tmp_path), "--kubeconfig", "x"], "--manifests and --kubeconfig exclude each other"),
+        ([], "this is not a Pod in a cluster"),
+        (["--kubeconfig", str(tmp_path / "nowhere")], "nowhere"),
+    ):
+        ended = await asyncio.to_thread(failing, *SERVE, *arguments)
+        assert ended.returncode == 2
+        assert expected in ended.stderr
+        assert ended.stderr.count("\n") == 1
