@@ -181,7 +181,17 @@ class Contestant(Part, frozen=True, kw_only=True):
 class Published(Part, frozen=True, kw_only=True):
     """What somebody else measured, to be shown beside our number."""
 
-    metric: Literal["mean_ms", "p50_ms", "p90_ms", "p99_ms", "p999_ms", "max_over_mean", "errors", "cross_zone"]
+    metric: Literal[
+        "mean_ms",
+        "p50_ms",
+        "p90_ms",
+        "p99_ms",
+        "p999_ms",
+        "max_over_mean",
+        "utilisation_max_over_mean",
+        "errors",
+        "cross_zone",
+    ]
     contender: str
     value: float
     source: str

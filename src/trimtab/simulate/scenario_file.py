@@ -55,9 +55,9 @@ def check(scenario: Scenario, source: str) -> None:
 
 
 def _readable(error: msgspec.ValidationError) -> str:
-    # msgspec writes "what - at `$.path`"; the path is what the eye looks for first.
-    what, _, path = str(error).rpartition(" - at `$")
-    return f"{path.rstrip('`').lstrip('.') or 'the file'}: {what}" if what else str(error)
+    # msgspec writes "what - at `$.path`", and no path for the top; the place is what the eye looks for first.
+    what, _, place = str(error).partition(" - at `$")
+    return f"{place.rstrip('`').lstrip('.') or 'the file'}: {what}"
 
 
 def _group_problems(scenario: Scenario) -> "list[str]":

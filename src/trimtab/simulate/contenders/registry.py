@@ -4,18 +4,21 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from ...balance import strategies
-from ...errors import ScenarioError
+from ...errors import PolicyError, ScenarioError
 from ...model import Policy
 from ..chooser import Contender
+from ..scenario import Contestant
 from .headless_dns import HeadlessDns
 from .rules import EnvoyLeastRequest, KubeProxy, ShortestQueue
 from .trimtab import trimtab
+from .zone_aware import EnvoyZoneAware
 
 _FOREIGN: Mapping[str, Contender] = MappingProxyType(
     {
         "kube-proxy": KubeProxy,
         "headless-dns": HeadlessDns,
         "envoy-least-request": EnvoyLeastRequest,
+        "envoy-zone-aware": EnvoyZoneAware,
         "shortest-queue": ShortestQueue,
     }
 )
@@ -24,6 +27,24 @@ _FOREIGN: Mapping[str, Contender] = MappingProxyType(
 def contenders() -> tuple[str, ...]:
     """What can be compared: others by their name, Trimtab by the name of a strategy."""
     return (*_FOREIGN, *sorted(strategies()))
+
+
+def named(contestant: str | Contestant) -> tuple[str, Contender]:
+    """What a scenario or a command line calls a contender, and the contender. Raises ScenarioError."""
+    if isinstance(contestant, str):
+        return contestant, contender(contestant)
+    if contestant.use is not None:
+        return contestant.name, contender(contestant.use)
+    try:
+        policy = Policy.from_mapping(contestant.policy)
+    except PolicyError as error:
+        raise ScenarioError(f"contender {contestant.name!r}: {error}") from error
+    if policy.strategy not in strategies():
+        known = ", ".join(sorted(strategies()))
+        raise ScenarioError(
+            f"contender {contestant.name!r}: policy.strategy: there is no {policy.strategy!r}; known are {known}"
+        )
+    return contestant.name, trimtab(policy)
 
 
 def contender(name: str) -> Contender:

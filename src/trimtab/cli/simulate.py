@@ -1,0 +1,172 @@
+"""`trimtab simulate`."""
+
+import json
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+from ..errors import ScenarioError
+
+try:
+    import yaml
+
+    from ..simulate import experiment, sizing, validation
+    from ..simulate.contenders import named
+    from ..simulate.report import Report, as_json, need_table, published_table, result_table
+    from ..simulate.scenario import Contestant
+    from ..simulate.scenario_file import load, shipped
+    from ..simulate.sizing import Target
+except ImportError as missing:
+    sys.exit(f"trimtab simulate needs more than the command line: pip install 'trimtab[simulate]' ({missing})")
+
+_REPORT_WIDTH = 160
+"""Of the report where there is no terminal to ask."""
+_TOLERANCE = 0.02
+
+
+def simulate(
+    scenario: str | None = None,
+    /,
+    *,
+    compare: Annotated[list[str] | None, Parameter(consume_multiple=True, negative=())] = None,
+    seeds: int = 5,
+    hold: str | None = None,
+    html: Path | None = None,
+    json_: Annotated[bool, Parameter(name="--json", negative=())] = False,
+    processes: int | None = None,
+    list_: Annotated[bool, Parameter(name="--list", negative=())] = False,
+    validate: Annotated[bool, Parameter(negative=())] = False,
+) -> int:
+    """Play a scenario in virtual time: what would a balancing policy do to a fleet?
+
+    The clients run the balancing code of this version of Trimtab, beside what people use today.
+
+    Parameters
+    ----------
+    scenario
+        A YAML file, or the name of a scenario that comes with Trimtab (see --list).
+    compare
+        Contenders in the place of the scenario's own: names, or policies such as '{strategy: p2c, slow_start_s: 30}'.
+    seeds
+        How many times each contender plays, with other random numbers each time. The same seeds give the same report.
+    hold
+        Also find out how many pods each contender needs for this: p99=50 means a p99 of at most 50 ms.
+    html
+        Write a report with charts into this file. It needs nothing but a browser.
+    json_
+        Print one JSON object instead of the tables.
+    processes
+        How many runs at a time; as many as there are processors unless given.
+    list_
+        List the scenarios that come with Trimtab.
+    validate
+        Check the engine against the tables of queueing theory. Takes some minutes.
+    """
+    console = Console(stderr=True)
+    try:
+        if list_:
+            return _list()
+        if validate:
+            return _validate(console)
+        if scenario is None:
+            raise ScenarioError(f"which scenario? A YAML file, or one of {', '.join(shipped())}")
+        if seeds < 1:
+            raise ScenarioError(f"--seeds: expected a number from 1, got {seeds}")
+        report = _report(scenario, compare, seeds, hold, processes, console)
+    except ScenarioError as error:
+        console.print(f"trimtab simulate: {error}", style="red", highlight=False, markup=False, soft_wrap=True)
+        return 2
+    if json_:
+        sys.stdout.write(json.dumps(as_json(report)) + "\n")
+    else:
+        _print(report)
+    return 0
+
+
+def _report(
+    name: str, compare: Sequence[str] | None, seeds: int, hold: str | None, processes: int | None, console: Console
+) -> Report:
+    scenario = load(name)
+    contestants = [_contestant(text) for text in compare] if compare else scenario.contenders
+    for contestant in contestants:
+        named(contestant)
+    target = Target.parse(hold) if hold is not None else None
+    numbers = range(1, seeds + 1)
+    with _progress(console) as progress:
+        on_done = _ticker(progress, "simulating")
+        findings = experiment.run(scenario, contestants, numbers, processes=processes, on_done=on_done)
+        needs: Sequence[sizing.Need] = ()
+        if target is not None:
+            on_done = _ticker(progress, f"pods for {target}")
+            needs = sizing.solve(scenario, contestants, target, numbers, processes=processes, on_done=on_done)
+    return Report(name, scenario, tuple(numbers), findings, target, needs)
+
+
+def _contestant(text: str) -> str | Contestant:
+    """A contender's name, or a policy written as YAML."""
+    if not text.lstrip().startswith("{"):
+        return text
+    try:
+        policy = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise ScenarioError(f"--compare: {text!r} is not YAML: {error}") from error
+    return Contestant(name=", ".join(f"{key} {value}" for key, value in policy.items()), policy=policy)
+
+
+def _progress(console: Console) -> Progress:
+    columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
+    return Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
+
+
+def _ticker(progress: Progress, what: str) -> Callable[[int, int], None]:
+    task = progress.add_task(what, total=None)
+    return lambda done, of: progress.update(task, completed=done, total=of)
+
+
+def _output() -> Console:
+    console = Console(highlight=False)
+    if not console.is_terminal:
+        console.width = _REPORT_WIDTH
+    return console
+
+
+def _print(report: Report) -> None:
+    console = _output()
+    console.print(result_table(report))
+    if any(True for _ in report.published()):
+        console.print(published_table(report))
+    if report.needs:
+        console.print(need_table(report))
+
+
+def _list() -> int:
+    table = Table("name", "what happens", title="Scenarios", title_justify="left")
+    for name in shipped():
+        table.add_row(name, load(name).title)
+    _output().print(table)
+    return 0
+
+
+def _validate(console: Console) -> int:
+    """Every cell, with what it should be; 1 if one is off by more than 2 % and its interval says so too."""
+    table = Table(title="Expected, and simulated", title_justify="left")
+    for heading in ("fleet", "mean", "simulated", "off", "p99", "simulated", "off"):
+        table.add_column(heading, justify="left" if heading == "fleet" else "right")
+    with _progress(console) as progress:
+        estimates = experiment.spread(validation.measure, validation.CELLS, on_done=_ticker(progress, "validating"))
+    failed = False
+    for cell, estimate in zip(validation.CELLS, estimates, strict=True):
+        row = [str(cell)]
+        for expected, found in ((cell.mean, estimate.mean), (cell.p99, estimate.p99)):
+            off = found.value / expected - 1
+            failed |= abs(off) > _TOLERANCE + found.relative
+            row += [f"{expected:g}", f"{found.value:.3f} ± {found.half_width:.3f}", f"{100 * off:+.1f} %"]
+        table.add_row(*row)
+    _output().print(table)
+    return int(failed)

@@ -1,0 +1,102 @@
+"""`trimtab simulate` as users start it."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+SMALL = """
+title: small
+duration_s: 5
+pods:
+  - {name: pod, count: 4, zones: {a: 2, b: 2}}
+clients:
+  - {count: 4, zones: {a: 2, b: 2}, utilisation: 0.6}
+requests:
+  - service_time: {mean_ms: 10}
+contenders: [kube-proxy, p2c]
+published:
+  - {metric: p99_ms, contender: p2c, value: 12, source: nobody}
+"""
+
+
+@pytest.fixture
+def small(tmp_path: Path) -> Path:
+    file = tmp_path / "small.yaml"
+    file.write_text(SMALL)
+    return file
+
+
+def simulate(*arguments: object) -> "subprocess.CompletedProcess[str]":
+    command = [sys.executable, "-m", "trimtab.cli", "simulate", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=50, check=False)
+
+
+def report(*arguments: object) -> dict[str, Any]:
+    result = simulate(*arguments, "--json")
+    assert result.returncode == 0, result.stderr
+    found: dict[str, Any] = json.loads(result.stdout)
+    return found
+
+
+def test_the_same_seeds_give_the_same_report_however_many_processes_work_on_it(small: Path) -> None:
+    one = report(small, "--seeds", 3, "--processes", 1)
+    assert one == report(small, "--seeds", 3, "--processes", 2)
+    assert [entry["name"] for entry in one["contenders"]] == ["kube-proxy", "p2c"]
+    pinned, ours = (entry["metrics"] for entry in one["contenders"])
+    assert pinned["requests"] == ours["requests"], "not the same load for all"
+    assert pinned["max_over_mean"]["value"] > ours["max_over_mean"]["value"]
+    assert ours["p99_ms"]["half_width"] > 0
+    assert one["published"][0]["published"] == 12
+
+
+def test_contenders_may_be_named_or_be_policies(small: Path) -> None:
+    found = report(small, "--seeds", 1, "--compare", "random", "{strategy: round_robin}")
+    assert [entry["name"] for entry in found["contenders"]] == ["random", "strategy round_robin"]
+
+
+def test_the_pods_needed_are_found(small: Path) -> None:
+    found = report(small, "--seeds", 1, "--processes", 1, "--hold", "p90=60")
+    assert found["target"] == {"p90_ms": 60.0}
+    assert found["pods_needed"]["p2c"]["value"] <= found["pods_needed"]["kube-proxy"]["value"]
+
+
+def test_people_get_tables(small: Path) -> None:
+    result = simulate(small, "--seeds", 2)
+    assert result.returncode == 0, result.stderr
+    for text in (
+        "kube-proxy",
+        "p2c",
+        "cross-zone",
+        "95 % confidence interval over seeds",
+        "Published, and here",
+        "nobody",
+    ):
+        assert text in result.stdout
+    assert result.stderr == ""
+
+
+def test_the_shipped_scenarios_are_listed() -> None:
+    assert "rolling-deploy" in simulate("--list").stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ([], "which scenario? A YAML file, or one of"),
+        (["nowhere.yaml"], "nowhere.yaml: neither a file nor a scenario of Trimtab"),
+        (["slow-pod", "--compare", "nginx"], "there is no contender 'nginx'; known are"),
+        (["slow-pod", "--compare", "{strategy: p3c}"], "policy.strategy: there is no 'p3c'; known are"),
+        (["slow-pod", "--compare", "{slow_start: 3}"], "policy.slow_start: there is no such field"),
+        (["slow-pod", "--seeds", "0"], "--seeds: expected a number from 1, got 0"),
+        (["slow-pod", "--hold", "p99"], "--hold: expected PERCENTILE=MILLISECONDS"),
+    ],
+)
+def test_a_mistake_in_the_call_is_said_before_anything_runs(arguments: list[str], message: str) -> None:
+    result = simulate(*arguments)
+    assert result.returncode == 2
+    assert message in result.stderr
+    assert result.stdout == ""
