@@ -37,7 +37,7 @@ figures: setup
 PROTOS := src/trimtab/xds/proto
 protos: setup
 	$(BIN)/python -m grpc_tools.protoc --include_imports --proto_path=$(PROTOS) \
-		--descriptor_set_out=$(PROTOS)/xds.binpb $$(cd $(PROTOS) && find envoy google grpc xds -name '*.proto' | sort)
+		--descriptor_set_out=$(PROTOS)/xds.binpb $$(cd $(PROTOS) && find envoy google grpc trimtab xds -name '*.proto' | sort)
 
 clean:
 	rm -rf $(VENV) build dist

@@ -40,6 +40,10 @@ def test_one_client_connecting_to_a_settled_fleet_re_pushes_nobody() -> None:
         assert not taken.left(SERVICE, "b")
 
 
+def test_one_client_per_zone_is_enough_to_know_the_shares() -> None:
+    assert census("abc").shares(SERVICE) == {"a": 20, "b": 20, "c": 20}
+
+
 def test_a_fleet_that_moves_is_noticed() -> None:
     taken = census("abc" * 10)
     changes = [taken.joined(SERVICE, "a") for _ in range(10)]

@@ -87,9 +87,9 @@ def test_an_ack_does_not_look_at_names_that_were_counted(client: Client, monkeyp
     looked_at: list[str] = []
     subject = client.store.subject
 
-    def noted(name: str, audience: Audience) -> Hashable | None:
+    def noted(type_url: str, name: str, audience: Audience) -> Hashable | None:
         looked_at.append(name)
-        return subject(name, audience)
+        return subject(type_url, name, audience)
 
     monkeypatch.setattr(client.store, "subject", noted)
     client.ask(PAYMENTS)

@@ -8,6 +8,7 @@ import grpc
 import grpc.aio
 
 from tests.xds.envoy_messages import discovery_pb2, endpoint_pb2
+from trimtab.model import Locality
 from trimtab.xds.discovery import ClientNode, DiscoveryRequest
 from trimtab.xds.resource_type import ADS_SERVICE, ENDPOINTS, STREAM_AGGREGATED_RESOURCES
 
@@ -17,9 +18,10 @@ PATIENCE_S = 10.0
 class XdsClient:
     """Asks for endpoints over ADS and ACKs what it gets, unless told not to."""
 
-    def __init__(self, server: str, *names: str) -> None:
+    def __init__(self, server: str, *names: str, zone: str = "") -> None:
         self._channel = grpc.aio.insecure_channel(server, options=[("grpc.use_local_subchannel_pool", 1)])
         self._names = names
+        self._node = ClientNode(id="test", locality=Locality(zone=zone))
         self.call: Any = self._channel.stream_stream(f"/{ADS_SERVICE}/{STREAM_AGGREGATED_RESOURCES}")(
             wait_for_ready=True
         )
@@ -33,7 +35,7 @@ class XdsClient:
 
     async def ask(self, nonce: str = "", error: str | None = None) -> None:
         """Send a request for all names."""
-        request = DiscoveryRequest(ENDPOINTS, self._names, nonce=nonce, error=error, node=ClientNode(id="test"))
+        request = DiscoveryRequest(ENDPOINTS, self._names, nonce=nonce, error=error, node=self._node)
         await self.call.write(request.serialize())
 
     async def response(self, *, ack: bool = True) -> discovery_pb2.DiscoveryResponse:

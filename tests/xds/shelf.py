@@ -31,16 +31,16 @@ class Shelf:
     def audience(self, node: ClientNode) -> Audience:
         return Audience(namespace=node.metadata.get("NAMESPACE", "default"))
 
-    def subject(self, name: str, audience: Audience) -> Hashable | None:
+    def subject(self, type_url: str, name: str, audience: Audience) -> Hashable | None:
         return ServiceRef.parse(name).within(audience.namespace) if "!" not in name else None
 
     def get(self, type_url: str, name: str, audience: Audience) -> Resource | None:
-        return self.resources.get(str(self.subject(name, audience)))
+        return self.resources.get(str(self.subject(type_url, name, audience)))
 
     def all_names(self, type_url: str) -> Iterable[str]:
         return (name for name in self.resources if ":" in name)
 
-    def name_of(self, subject: Hashable) -> str | None:
+    def name_of(self, type_url: str, subject: Hashable) -> str | None:
         return str(subject) if ":" in str(subject) else None
 
     def why_missing(self, name: str, audience: Audience) -> str:

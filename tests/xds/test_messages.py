@@ -23,8 +23,8 @@ OURS = sorted(
     {
         message.full_name
         for file in messages.FILES
-        # The health protocol is gRPC's, not Envoy's.
-        if not file.name.startswith(("google/protobuf/", "grpc/"))
+        # The health protocol is gRPC's, not Envoy's; the census is our own.
+        if not file.name.startswith(("google/protobuf/", "grpc/", "trimtab/"))
         for message in file.message_types_by_name.values()
     }
 )

@@ -6,8 +6,9 @@ from typing import Annotated, NoReturn
 
 from cyclopts import Parameter
 
-from ..control.control_plane import Settings, run
+from ..control.control_plane import CENSUS_WARM_UP_S, Settings, run
 from ..errors import TrimtabError
+from ..model import ServiceRef
 from .listen_address import ListenAddress
 from .logs import Level, configure
 from .sources import SourceOptions
@@ -25,6 +26,9 @@ def serve(
     withdrawal_share: float = 0.5,
     listen: str = "127.0.0.1:18000",
     admin: str = "127.0.0.1:8080",
+    peers: tuple[str, ...] = (),
+    peer_service: str | None = None,
+    census_warm_up: float = CENSUS_WARM_UP_S,
     log_level: Level = "info",
 ) -> None:
     """Serve the endpoints of a Kubernetes cluster, or of a folder of its manifests, over xDS.
@@ -54,21 +58,37 @@ def serve(
         Where xDS clients connect, HOST:PORT. Port 0 takes any that is free.
     admin
         Where /healthz, /readyz and /metrics are, HOST:PORT.
+    peers
+        Other replicas of this control plane, HOST:PORT each. They tell each other in which zones their clients are.
+    peer_service
+        The service whose endpoints are the replicas, in place of a list: `trimtab.trimtab-system:18000`.
+    census_warm_up
+        Seconds that clients get to connect to a control plane that has just started. Until they are over, clients go by the
+        capacity of the zones, or by what other replicas know.
     log_level
         What to log, to stderr: people's text on a terminal, JSON anywhere else.
     """
     configure(log_level)
     try:
         xds, http = ListenAddress.parse(listen, "--listen"), ListenAddress.parse(admin, "--admin")
+        listed = tuple(str(ListenAddress.parse(peer, "--peers")) for peer in peers)
+        service = None if peer_service is None else _in_namespace(peer_service)
         source = SourceOptions(
             manifests, kubeconfig, context, namespace, selector, state_dir, state_max_age, withdrawal_share
         ).source()
     except TrimtabError as error:
         _fail(error, code=2)
     try:
-        run(Settings(source, xds.host, xds.port, http.host, http.port))
+        run(Settings(source, xds.host, xds.port, http.host, http.port, listed, service, census_warm_up))
     except TrimtabError as error:
         _fail(error, code=1)
+
+
+def _in_namespace(peer_service: str) -> ServiceRef:
+    ref = ServiceRef.parse(peer_service)
+    if ref.namespace is None:
+        raise TargetError(f"--peer-service: {peer_service!r} has no namespace; write {ref.name}.NAMESPACE:PORT")
+    return ref
 
 
 def _fail(error: Exception, code: int) -> NoReturn:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import structlog
 
 from ..errors import TrimtabError
+from ..model import ServiceRef
 from .admin import AdminServer
 from .catalog import Catalog, Changes, ServiceKey
 from .census import Census
@@ -17,6 +18,7 @@ from .debug_pages import debug_pages
 from .inspection import Inspection
 from .kubernetes import Object, ObjectKey
 from .metrics import Metrics
+from .peers import Peers
 from .portions import portions
 from .resource_store import ResourceStore
 from .source import Source
@@ -39,6 +41,11 @@ class Settings:
     xds_port: int
     admin_host: str
     admin_port: int
+    peers: tuple[str, ...] = ()
+    """Other replicas of the control plane, HOST:PORT."""
+    peer_service: ServiceRef | None = None
+    """The service whose endpoints are the replicas of the control plane."""
+    census_warm_up_s: float = CENSUS_WARM_UP_S
 
 
 class ControlPlane:
@@ -52,6 +59,7 @@ class ControlPlane:
         self._metrics = Metrics()
         self._store = ResourceStore(self._catalog, self._census)
         self._xds = XdsServer(self._store, self._census, self._metrics)
+        self._peers = Peers(self._census, self._store, settings.peers, settings.peer_service)
         self._admin = AdminServer(self._metrics, self._not_ready, debug_pages(self._inspection()))
         self._last_change_at = 0.0
         self._loaded = False
@@ -82,11 +90,13 @@ class ControlPlane:
                 await self._listen()
                 following = tasks.create_task(self._follow())
                 warming = tasks.create_task(self._warm_census())
+                self._peers.start()
                 await stop.wait()
                 self._stopping = True
                 log.info("draining", streams=len(self._xds.sessions))
                 following.cancel()
                 warming.cancel()
+                await self._peers.stop()
                 await self._xds.stop(DRAIN_GRACE_S)
         except* TrimtabError as failed:
             raise failed.exceptions[0] from None
@@ -177,6 +187,9 @@ class ControlPlane:
         for name, help_text, read in self._source.gauges():
             observe(name, help_text, read)
         observe(
+            "trimtab_peers", "Other replicas of the control plane that are connected.", lambda: self._peers.connected
+        )
+        observe(
             "trimtab_rejected_policies",
             "Services whose policy annotation is wrong; their last good policy stays.",
             lambda: len(catalog.problems),
@@ -188,7 +201,7 @@ class ControlPlane:
         )
 
     async def _warm_census(self) -> None:
-        await asyncio.sleep(CENSUS_WARM_UP_S)
+        await asyncio.sleep(self._settings.census_warm_up_s)
         for service in self._census.warm():
             self._store.census_changed(service)
 

@@ -15,7 +15,8 @@ from ..xds.dialect import Dialect
 from ..xds.discovery import ClientNode
 from ..xds.listener import encode_listener
 from ..xds.resource import Audience, Resource
-from ..xds.resource_type import CLUSTERS, ENDPOINTS, LISTENERS
+from ..xds.resource_type import CENSUS, CLUSTERS, ENDPOINTS, LISTENERS
+from ..xds.service_census import encode_census
 from ..xds.version import assignment_version, content_version
 from .catalog import Catalog, ServicePort
 from .census import Census
@@ -27,6 +28,13 @@ log = structlog.get_logger(__name__)
 
 Watcher = Callable[[Hashable], object]
 """Told the subject that changed; called while the change is applied, and must return at once."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Counted:
+    """The subject of what replicas tell each other about the clients of a service."""
+
+    service: str
 
 
 @dataclass(slots=True, eq=False)
@@ -77,6 +85,12 @@ class ResourceStore:
             log.warning("assignment repaired", service=str(port.ref), repair=repair)
         return _Published(port, verdict.assignment)
 
+    def recounted(self, service: str, *, shares_changed: bool) -> None:
+        """The clients of a service were counted anew, and maybe the shares published from that changed."""
+        self.announce((_Counted(service),))
+        if shares_changed:
+            self.census_changed(service)
+
     def census_changed(self, service: str) -> None:
         """The shares of client zones of a service changed, and with them every zone's view of it."""
         if (published := self._published.get(ServiceRef.parse(service))) is not None:
@@ -121,22 +135,31 @@ class ResourceStore:
             zone=client_zone(node, self._catalog),
         )
 
-    def subject(self, name: str, audience: Audience) -> Hashable | None:
+    def subject(self, type_url: str, name: str, audience: Audience) -> Hashable | None:
+        if type_url == CENSUS:
+            return _Counted(name)
         try:
             return ServiceRef.parse(name).within(audience.namespace)
         except TargetError:
             return None
 
-    def name_of(self, subject: Hashable) -> str | None:
+    def name_of(self, type_url: str, subject: Hashable) -> str | None:
+        if type_url == CENSUS:
+            return subject.service if isinstance(subject, _Counted) else None
         # A wildcard gets every service port once, by its number; a number survives where the service itself is gone.
         numbered = isinstance(subject, ServiceRef) and subject.port is not None and subject.port.isdigit()
         return str(subject) if numbered else None
 
     def all_names(self, type_url: str) -> Iterable[str]:
+        if type_url == CENSUS:
+            return self._census.services()
         return (str(ref) for ref, published in self._published.items() if ref == published.port.ref)
 
     def get(self, type_url: str, name: str, audience: Audience) -> Resource | None:
-        subject = self.subject(name, audience)
+        if type_url == CENSUS:
+            told = self._census.told(name)
+            return None if told is None else encode_census(told)
+        subject = self.subject(type_url, name, audience)
         published = self._published.get(subject) if isinstance(subject, ServiceRef) else None
         if published is None:
             return None

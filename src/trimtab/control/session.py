@@ -113,7 +113,7 @@ class Session:
         if subscription.type_url != ENDPOINTS:
             return
         for name in subscription.names - self._meant.keys():
-            ref = self._store.canonical(self._store.subject(name, self.stream.audience))
+            ref = self._store.canonical(self._store.subject(ENDPOINTS, name, self.stream.audience))
             if ref is not None:
                 self._meant[name] = service = str(ref)
                 self._counted[service] += 1
@@ -128,8 +128,7 @@ class Session:
 
     def _recount(self, service: str, *, joined: bool) -> None:
         change = self._census.joined if joined else self._census.left
-        if change(service, self.stream.audience.zone):
-            self._store.census_changed(service)
+        self._store.recounted(service, shares_changed=change(service, self.stream.audience.zone))
 
     def _note_answer(self, subscription: Subscription, now: float) -> None:
         delivery = subscription.delivery

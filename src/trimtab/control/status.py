@@ -9,7 +9,7 @@ from typing import Literal
 
 from msgspec import Struct, field
 
-from ..xds.resource_type import SHORT_NAMES
+from ..xds.resource_type import PUSH_ORDER, SHORT_NAMES
 from ..xds.subscription import Subscription
 from ..xds.version import combined_version
 from .session import Session
@@ -108,7 +108,7 @@ def _client_status(session: Session, now: float) -> ClientStatus:
         age_s=now - session.opened_at,
         types={
             SHORT_NAMES.get(type_url, type_url): _type_status(asked.get(type_url), session, now)
-            for type_url in dict.fromkeys([*SHORT_NAMES, *asked])
+            for type_url in dict.fromkeys([*PUSH_ORDER, *asked])
         },
     )
 

@@ -10,6 +10,7 @@ from typing import Generic, TypeVar
 
 from ..errors import ProtocolError
 from .discovery import ClientNode, DiscoveryRequest, DiscoveryResponse, ResourceError
+from .resource_type import WILDCARD
 
 T = TypeVar("T")
 
@@ -79,7 +80,7 @@ class ClientStream(Generic[T]):
         self._connected = False
 
     def subscribe(self, name: str) -> DiscoveryRequest | None:
-        """Ask for `name`. None: nothing to send now."""
+        """Ask for `name`, or with `*` for all there is. None: nothing to send now."""
         if name in self._names:
             return None
         self._names[name] = None
@@ -119,7 +120,7 @@ class ClientStream(Generic[T]):
             if name in seen:
                 contents.faults.append(f"{name} is in the response twice")
                 contents.resources.pop(name, None)
-            elif name in self._names:
+            elif name in self._names or WILDCARD in self._names:
                 contents.resources[name] = resource
             seen.add(name)
         return contents

@@ -57,6 +57,8 @@ HealthCheckResponse: Any = _message("grpc.health.v1.HealthCheckResponse")
 OrcaLoadReport: Any = _message("xds.data.orca.v3.OrcaLoadReport")
 OrcaLoadReportRequest: Any = _message("xds.service.orca.v3.OrcaLoadReportRequest")
 
+ServiceCensus: Any = _message("trimtab.control.v1.ServiceCensus")
+
 
 def type_url(message_class: Any) -> str:
     """The URL that names a message in an `Any`."""

@@ -34,7 +34,7 @@ class Resources(Protocol):
         """What of this client makes a difference."""
         ...
 
-    def subject(self, name: str, audience: Audience) -> Hashable | None:
+    def subject(self, type_url: str, name: str, audience: Audience) -> Hashable | None:
         """What changes of the resource called `name` are announced under; None: such a name can never mean anything."""
         ...
 
@@ -46,8 +46,8 @@ class Resources(Protocol):
         """What a wildcard subscription gets."""
         ...
 
-    def name_of(self, subject: Hashable) -> str | None:
-        """The name under which a wildcard subscription gets this subject; None: under none."""
+    def name_of(self, type_url: str, subject: Hashable) -> str | None:
+        """The name under which a wildcard subscription to a type gets this subject; None: under none."""
         ...
 
     def why_missing(self, name: str, audience: Audience) -> str:

@@ -5,6 +5,8 @@ _PREFIX = "type.googleapis.com/"
 CLUSTERS = _PREFIX + "envoy.config.cluster.v3.Cluster"
 ENDPOINTS = _PREFIX + "envoy.config.endpoint.v3.ClusterLoadAssignment"
 LISTENERS = _PREFIX + "envoy.config.listener.v3.Listener"
+CENSUS = _PREFIX + "trimtab.control.v1.ServiceCensus"
+"""What replicas of the control plane tell each other."""
 
 PUSH_ORDER = (CLUSTERS, ENDPOINTS, LISTENERS)
 """What refers to others goes after what it refers to (xDS "Eventual consistency considerations")."""
@@ -14,7 +16,7 @@ COMPLETE_STATE = frozenset({CLUSTERS, LISTENERS})
 
 WILDCARD = "*"
 
-SHORT_NAMES = {CLUSTERS: "cds", ENDPOINTS: "eds", LISTENERS: "lds"}
+SHORT_NAMES = {CLUSTERS: "cds", ENDPOINTS: "eds", LISTENERS: "lds", CENSUS: "census"}
 """What people call them, in metrics and tables."""
 
 ADS_SERVICE = "envoy.service.discovery.v3.AggregatedDiscoveryService"

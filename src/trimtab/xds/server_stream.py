@@ -104,8 +104,10 @@ class ServerStream:
         overtaken = [
             subscription for subscription, name in self._followers.get(subject, ()) if subscription.changed(name)
         ]
-        if self._wildcards and (served_as := self._resources.name_of(subject)) is not None:
-            overtaken += [subscription for subscription in self._wildcards if subscription.changed(served_as)]
+        for subscription in self._wildcards:
+            served_as = self._resources.name_of(subscription.type_url, subject)
+            if served_as is not None and subscription.changed(served_as):
+                overtaken.append(subscription)
         return overtaken
 
     @property
@@ -135,8 +137,8 @@ class ServerStream:
     def _get(self, subscription: Subscription, name: str) -> Resource | None:
         if name not in subscription.names:
             # Followed through a wildcard only, which stands for each service under one of its names.
-            subject = self._resources.subject(name, self.audience)
-            if subject is None or self._resources.name_of(subject) != name:
+            subject = self._resources.subject(subscription.type_url, name, self.audience)
+            if subject is None or self._resources.name_of(subscription.type_url, subject) != name:
                 return None
         return self._resources.get(subscription.type_url, name, self.audience)
 
@@ -147,12 +149,12 @@ class ServerStream:
 
     def _follow(self, subscription: Subscription, names: Iterable[str]) -> None:
         for name in names:
-            if (subject := self._resources.subject(name, self.audience)) is not None:
+            if (subject := self._resources.subject(subscription.type_url, name, self.audience)) is not None:
                 self._followers.setdefault(subject, {})[subscription, name] = None
 
     def _unfollow(self, subscription: Subscription, names: Iterable[str]) -> None:
         for name in names:
-            subject = self._resources.subject(name, self.audience)
+            subject = self._resources.subject(subscription.type_url, name, self.audience)
             if (followers := self._followers.get(subject)) is not None:
                 followers.pop((subscription, name), None)
                 if not followers:

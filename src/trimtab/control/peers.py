@@ -1,0 +1,102 @@
+"""The other replicas of the control plane: who they are, and what is remembered of those that vanish."""
+
+import asyncio
+import random
+from collections.abc import Hashable, Iterable
+
+import structlog
+
+from ..model import ServiceRef
+from .census import Census
+from .peer_link import News, PeerLink
+from .resource_store import ResourceStore
+
+log = structlog.get_logger(__name__)
+
+MEMORY_S = 30.0
+"""How long the clients of a replica that vanished still count: long enough for them to come back to it or go to another."""
+
+
+class Peers:
+    """Keeps a link to every address there is to be a replica at, and the census up to date with what they say."""
+
+    def __init__(
+        self,
+        census: Census,
+        store: ResourceStore,
+        addresses: Iterable[str] = (),
+        service: ServiceRef | None = None,
+        *,
+        memory_s: float = MEMORY_S,
+        rng: random.Random | None = None,
+    ) -> None:
+        """`addresses` are HOST:PORT; the endpoints of `service` in the own catalog are added to them."""
+        self._census = census
+        self._store = store
+        self._addresses = frozenset(addresses)
+        self._service = service
+        self._memory_s = memory_s
+        self._rng = rng or random.Random()
+        self._links: dict[str, PeerLink] = {}
+        self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._forgetting: dict[str, asyncio.TimerHandle] = {}
+
+    @property
+    def connected(self) -> int:
+        """How many other replicas are connected."""
+        return len({link.replica for link in self._links.values()} - {"", self._census.replica})
+
+    def start(self) -> None:
+        """Connect, and follow the service's endpoints from now on."""
+        if self._service is not None:
+            self._store.watch(self._service, self._moved)
+        self._follow()
+
+    async def stop(self) -> None:
+        """End every link; what was heard stays."""
+        if self._service is not None:
+            self._store.unwatch(self._service, self._moved)
+        tasks = list(self._tasks.values())
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        for timer in self._forgetting.values():
+            timer.cancel()
+
+    def _moved(self, subject: Hashable) -> None:
+        self._follow()
+
+    def _follow(self) -> None:
+        wanted = self._addresses | self._found()
+        for address in wanted - self._links.keys():
+            link = PeerLink(address, self._census.replica, self._heard, self._rng)
+            self._links[address] = link
+            self._tasks[address] = asyncio.create_task(link.run(self._lost), name=f"peer {address}")
+        for address in self._links.keys() - wanted:
+            del self._links[address]
+            self._tasks.pop(address).cancel()
+
+    def _found(self) -> set[str]:
+        assignment = None if self._service is None else self._store.assignment(self._service)
+        return set() if assignment is None else {endpoint.authority for _, endpoint in assignment.endpoints()}
+
+    def _heard(self, replica: str, news: News, everything: bool) -> None:
+        if (timer := self._forgetting.pop(replica, None)) is not None:
+            timer.cancel()
+        gone = dict.fromkeys(self._census.heard_from(replica)) if everything else {}
+        self._take(replica, {**gone, **news})
+
+    def _lost(self, replica: str) -> None:
+        # It may have two addresses, and answer at the other one still.
+        if not any(link.replica == replica for link in self._links.values()):
+            loop = asyncio.get_running_loop()
+            self._forgetting[replica] = loop.call_later(self._memory_s, self._forget, replica)
+
+    def _forget(self, replica: str) -> None:
+        del self._forgetting[replica]
+        log.info("peer is gone for good, its clients count no more", replica=replica, after_s=self._memory_s)
+        self._take(replica, dict.fromkeys(self._census.heard_from(replica)))
+
+    def _take(self, replica: str, news: News) -> None:
+        for service, said in news.items():
+            self._store.recounted(service, shares_changed=self._census.heard(replica, service, said))
