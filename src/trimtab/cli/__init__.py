@@ -24,4 +24,5 @@ def main() -> None:
     app.command("trimtab.cli.translate:translate", name="translate")
     app.command("trimtab.cli.demo:demo", name="demo")
     app.command("trimtab.cli.simulate:simulate", name="simulate")
+    app.command("trimtab.cli.bootstrap:app", name="bootstrap")
     app()
