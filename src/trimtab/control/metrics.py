@@ -16,6 +16,11 @@ class Metrics:
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
         self.streams = Gauge("trimtab_xds_streams", "Open xDS streams.", registry=self.registry)
+        self.streams_opened = Counter(
+            "trimtab_xds_streams_opened",
+            "xDS streams that were opened; its rate is that of reconnects.",
+            registry=self.registry,
+        )
         self.pushes = Counter(
             "trimtab_xds_pushes", "Responses sent, by resource type.", ["type"], registry=self.registry
         )

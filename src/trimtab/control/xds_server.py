@@ -40,7 +40,11 @@ OPTIONS = (
     ("grpc.http2.min_recv_ping_interval_without_data_ms", 10_000),
     ("grpc.keepalive_time_ms", 30_000),
     ("grpc.keepalive_timeout_ms", 10_000),
+    # Without it a ping may go unanswered for a minute, whatever the keepalive timeout says.
+    ("grpc.http2.ping_timeout_ms", 10_000),
     ("grpc.keepalive_permit_without_calls", 1),
+    ("grpc.server_handshake_timeout_ms", 10_000),
+    ("grpc.max_allowed_incoming_connections", 10_000),
     ("grpc.max_connection_age_ms", 1_800_000),
     ("grpc.max_connection_age_grace_ms", 10_000),
     # A second server on the same port must fail, not share it.
@@ -126,6 +130,7 @@ class XdsServer:
     def _open(self, session: Session) -> Any:
         self.sessions.add(session)
         self._metrics.streams.inc()
+        self._metrics.streams_opened.inc()
         log.debug("stream opened", peer=session.peer)
         try:
             yield
