@@ -1,0 +1,46 @@
+"""docs/operating.md lists the metrics that a running control plane has, in their own words."""
+
+import re
+from pathlib import Path
+
+import aiohttp
+import pytest
+
+from tests.cli.serving import serving
+from tests.control.test_manifests import SERVICE, SLICE
+from tests.control.xds_client import XdsClient
+
+DOCS = Path(__file__).parents[2] / "docs" / "operating.md"
+HEAD = "| metric | type | meaning |\n|---|---|---|\n"
+
+
+@pytest.fixture
+async def exposition(tmp_path: Path) -> str:
+    """What Prometheus scrapes from a control plane that has served a client."""
+    (tmp_path / "cluster.yaml").write_text(SERVICE + "---" + SLICE)
+    with serving(tmp_path) as running:
+        async with XdsClient(running.xds, "payments.prod:8080") as client:
+            await client.response()
+            async with aiohttp.ClientSession() as http, http.get(f"http://{running.admin}/metrics") as response:
+                return await response.text()
+
+
+def rows(exposition: str) -> list[str]:
+    """A row for each metric (Prometheus, "Exposition formats")."""
+    comments = [line.split(" ", 3)[1:] for line in exposition.splitlines() if line.startswith("# ")]
+    meaning = {name: text for kind, name, text in comments if kind == "HELP"}
+    types = {name: text for kind, name, text in comments if kind == "TYPE"}
+    # When a counter began is kept beside it, and nobody asks for it.
+    return [
+        f"| `{name}` | {types[name]} | {meaning[name]} |" for name in sorted(meaning) if not name.endswith("_created")
+    ]
+
+
+def test_the_table_of_metrics_is_what_is_there(exposition: str) -> None:
+    table = HEAD + "\n".join(rows(exposition)) + "\n"
+    assert table in DOCS.read_text(), f"docs/operating.md should have this table:\n\n{table}"
+
+
+def test_nothing_is_counted_per_pod_or_client(exposition: str) -> None:
+    labels = set(re.findall(r'[{,](\w+)="', exposition))
+    assert labels == {"type", "le"}
