@@ -7,7 +7,7 @@ from typing import Annotated, NoReturn
 from cyclopts import Parameter
 
 from ..control.control_plane import CENSUS_WARM_UP_S, Settings, run
-from ..errors import TrimtabError
+from ..errors import TargetError, TrimtabError
 from ..model import ServiceRef
 from .listen_address import ListenAddress
 from .logs import Level, configure
