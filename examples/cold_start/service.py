@@ -86,6 +86,7 @@ async def serve(
     load_s: float = 3.0,
     drain: serving.Drain | None = None,
     shop: Shop | None = None,
+    health: serving.Health | None = None,
     options: Sequence[tuple[str, object]] = (),
 ) -> None:
     """Serve until SIGTERM, and then until nobody calls any more."""
@@ -98,7 +99,7 @@ async def serve(
     async with serving.lifecycle(
         server,
         warmup=None if cold else make_warmup(shop, listen),
-        health=serving.Health(SERVICE),
+        health=health or serving.Health(SERVICE),
         load=load,
         probe=probe,
         drain=drain,

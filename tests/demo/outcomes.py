@@ -17,17 +17,25 @@ def outcome(
     codes: Mapping[str, int] | None = None,
     late_s: float = 0.0,
     new_endpoint_first_request_s: float | None = None,
+    replaced: int = 0,
+    latency_after_s: float | None = None,
 ) -> Outcome:
-    """An outcome over four pods and two seconds, every request as slow as the others."""
+    """An outcome over four pods and two seconds, every request as slow as the others, or else as those before or after the event."""
     codes = codes or {"OK": 40}
     spread = [code for code, count in codes.items() for _ in range(count)]
-    samples = [Sample(2.0 * i / len(spread), latency_s, code, late_s) for i, code in enumerate(spread)]
+    course = Scenario.named(scenario, 4)
+    after_s = latency_s if latency_after_s is None else latency_after_s
+    moments = [(2.0 * i / len(spread), code) for i, code in enumerate(spread)]
+    samples = [
+        Sample(at_s, latency_s if at_s < course.event_at_s(2.0) else after_s, code, late_s) for at_s, code in moments
+    ]
     return Outcome(
         contender=contender,
-        scenario=Scenario.named(scenario, 4),
+        scenario=course,
         duration_s=2.0,
         samples=samples,
         received={f"127.0.0.{2 + i}:50051": count for i, count in enumerate(received)},
         received_before={f"127.0.0.{2 + i}:50051": count for i, count in enumerate(received_before)},
         new_endpoint_first_request_s=new_endpoint_first_request_s,
+        replaced=replaced,
     )

@@ -65,3 +65,10 @@ def test_the_table_shows_both_halves_only_where_something_happens_between_them()
 
 def test_the_table_names_the_codes_of_failed_requests() -> None:
     assert "2 UNAVAILABLE" in printed(table([outcome(codes={"OK": 1, "UNAVAILABLE": 2})]))
+
+
+def test_where_pods_are_replaced_both_halves_are_reported() -> None:
+    roll = outcome("warm-up+slow-start", scenario="cold-start", latency_after_s=0.15, replaced=4)
+    [entry] = json_report(1, [[roll]])["scenarios"][0]["contenders"]
+    assert (entry["p99_before_ms"], entry["p99_during_ms"], entry["replaced"]) == (100.0, 150.0, 4)
+    assert "replaced" in printed(table([roll]))

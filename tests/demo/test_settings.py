@@ -16,7 +16,7 @@ from trimtab.errors import DemoError
         ({"clients": 0}, "--clients"),
         ({"duration_s": 0.5}, "--duration"),
         ({"duration_s": float("nan")}, "--duration"),
-        ({"scenario": "chaos"}, "--scenario: expected steady, slow-pod, scale-up or all, got chaos"),
+        ({"scenario": "chaos"}, "--scenario: expected steady, slow-pod, scale-up, cold-start or all, got chaos"),
         ({"chart": Path("chart.gif")}, "--chart"),
         ({"chart": Path("no/such/folder/chart.svg")}, "--chart: expected a file in a folder that exists"),
     ],
@@ -27,5 +27,5 @@ def test_a_value_out_of_range_is_refused_by_the_name_of_its_option(choice: dict[
 
 
 def test_all_means_every_scenario() -> None:
-    assert Settings(scenario="all").scenarios == ("steady", "slow-pod", "scale-up")
+    assert Settings(scenario="all").scenarios == ("steady", "slow-pod", "scale-up", "cold-start")
     assert Settings().scenarios == ("slow-pod",)

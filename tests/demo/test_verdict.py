@@ -53,3 +53,25 @@ def test_failed_requests_are_admitted() -> None:
 def test_a_machine_too_busy_to_measure_is_named() -> None:
     assert "too busy to trust trimtab's latencies" in said("steady", late_s=0.2)
     assert "too busy" not in said("steady")
+
+
+def rolled(**warm: Any) -> str:
+    cold = [outcome(name, scenario="cold-start", latency_after_s=3.0, replaced=4) for name in ("cold", "slow-start")]
+    recommended: dict[str, Any] = {"replaced": 4, **warm}
+    return " ".join(verdict([*cold, outcome("warm-up+slow-start", scenario="cold-start", **recommended)]))
+
+
+def test_a_roll_is_compared_with_the_calm_before_it() -> None:
+    text = rolled(latency_after_s=0.12)
+    assert "p99 was 3,000 ms with cold, 30.00 times the 100 ms before" in text
+    assert "p99 was 120 ms with warm-up+slow-start, 1.20 times the 100 ms before; 0 requests failed." in text
+    assert "more than the 1.5 times" not in text
+
+
+def test_a_roll_that_callers_notice_is_admitted() -> None:
+    assert "more than the 1.5 times it should stay under" in rolled(latency_after_s=0.2)
+    assert "2 requests failed under warm-up+slow-start" in rolled(codes={"OK": 38, "UNAVAILABLE": 2})
+
+
+def test_a_roll_that_did_not_end_is_admitted() -> None:
+    assert "Only 3 of 4 pods were replaced under warm-up+slow-start" in rolled(replaced=3)

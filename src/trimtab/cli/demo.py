@@ -29,8 +29,8 @@ def demo(
     *,
     backends: int = 12,
     clients: int = 24,
-    duration: float = 8.0,
-    scenario: Literal["steady", "slow-pod", "scale-up", "all"] = "slow-pod",
+    duration: float | None = None,
+    scenario: Literal["steady", "slow-pod", "scale-up", "cold-start", "all"] = "slow-pod",
     seed: int = DEFAULT_SEED,
     as_json: Annotated[bool, Parameter(name="--json", negative=())] = False,
     chart: Path | None = None,
@@ -44,9 +44,10 @@ def demo(
     clients
         How many clients, each with a channel of its own.
     duration
-        For how many seconds each contender is measured.
+        For how many seconds each contender is measured: 8, or 24 where pods are replaced, when you do not say.
     scenario
-        steady: all is well. slow-pod: one pod becomes 5 times slower midway. scale-up: pods join midway.
+        steady: all is well. slow-pod: one pod becomes 5 times slower midway. scale-up: pods join midway. cold-start: all
+        pods are replaced, a quarter at a time, and each new one needs 3 s before it can serve.
     seed
         The same seed gives the same requests at the same moments.
     as_json

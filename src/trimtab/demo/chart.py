@@ -7,7 +7,7 @@ from typing import Final
 
 from ..errors import DemoError
 from .outcome import Outcome, windows
-from .scenario import Scenario
+from .scenario import COLD, SLOW_START, WARM, Scenario
 
 try:
     from matplotlib import rc_context
@@ -19,7 +19,14 @@ except ImportError:
     raise DemoError("--chart needs matplotlib, which is not installed: pip install 'trimtab[demo]'") from None
 
 # Okabe and Ito's palette, which stays distinct for every kind of colour vision.
-_COLOURS: Final = {"kube-proxy": "#D55E00", "round-robin": "#E69F00", "trimtab": "#0072B2"}
+_COLOURS: Final = {
+    "kube-proxy": "#D55E00",
+    "round-robin": "#E69F00",
+    "trimtab": "#0072B2",
+    COLD: "#D55E00",
+    SLOW_START: "#E69F00",
+    WARM: "#0072B2",
+}
 _INK: Final = "#333333"
 _FAINT: Final = "#BBBBBB"
 _DASHED: Final = (0, (4, 3))
@@ -57,7 +64,7 @@ def _style() -> AbstractContextManager[None]:
 
 def _draw_scenario(row: SubFigure, outcomes: Sequence[Outcome]) -> None:
     scenario = outcomes[0].scenario
-    event = f"; after {outcomes[0].duration_s / 2:g} s {scenario.event}" if scenario.event else ""
+    event = f"; after {scenario.event_at_s(outcomes[0].duration_s):g} s {scenario.event}" if scenario.event else ""
     row.suptitle(f"{scenario.pods} pods, the same requests{event}", x=0.01, ha="left", fontsize=12, fontweight="bold")
     left, right = row.subfigures(1, 2, squeeze=False, width_ratios=(1.35, 1), wspace=0.03)[0]
     _draw_requests(left.subplots(1, len(outcomes), sharey=True), outcomes)
@@ -114,7 +121,7 @@ def _draw_latency(axes: Axes, outcomes: Sequence[Outcome]) -> None:
     axes.set_xlabel("seconds")
     axes.legend(frameon=False, loc="lower center", bbox_to_anchor=(0.5, 0.985), ncols=3, borderaxespad=0, fontsize=9)
     if event := outcomes[0].scenario.event:
-        _mark_event(axes, outcomes[0].duration_s / 2, event)
+        _mark_event(axes, outcomes[0].scenario.event_at_s(outcomes[0].duration_s), event)
 
 
 def _mark_event(axes: Axes, at_s: float, event: str) -> None:

@@ -1,6 +1,7 @@
 """The demo's end of the line to a process it started."""
 
 import asyncio
+import contextlib
 import json
 import sys
 from asyncio.subprocess import PIPE, Process
@@ -54,6 +55,11 @@ class Child:
         async with self._one_question_at_a_time:
             self.send(message)
             return await self.receive()
+
+    def terminate(self) -> None:
+        """Send SIGTERM, as the kubelet does. A child that has ended is noticed when it is asked."""
+        with contextlib.suppress(ProcessLookupError):
+            self._process.terminate()
 
     async def stop(self) -> None:
         """End the process, gently and then for sure."""

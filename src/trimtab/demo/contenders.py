@@ -10,6 +10,7 @@ import grpc.aio
 
 from .. import aio
 from . import shop
+from .scenario import COLD, SLOW_START, WARM
 
 _OPTIONS: Final = (
     ("grpc.use_local_subchannel_pool", 1),  # or clients in one process would share connections
@@ -27,7 +28,7 @@ class Surroundings:
     endpoints: Sequence[str]
     """The pods there are at the start, `address:port` each."""
     control_plane: str | None
-    """Where the control plane listens; only the contender `trimtab` has one."""
+    """Where the control plane listens; None for contenders that use none."""
 
 
 def _kube_proxy(around: Surroundings) -> grpc.aio.Channel:
@@ -55,4 +56,7 @@ CONTENDERS: Final[dict[str, Callable[[Surroundings], grpc.aio.Channel]]] = {
     "kube-proxy": _kube_proxy,
     "round-robin": _round_robin,
     "trimtab": _trimtab,
+    COLD: _trimtab,
+    SLOW_START: _trimtab,
+    WARM: _trimtab,
 }

@@ -51,17 +51,19 @@ class Outcome:
     received: Mapping[str, int]
     """Requests that arrived at each pod, by `address:port`, those that joined later included."""
     received_before: Mapping[str, int]
-    """The same, up to the middle of the run."""
+    """The same, up to the scenario's event."""
     new_endpoint_first_request_s: float | None
     """From the change of the manifests until *every* new pod has answered a request; None if one never did."""
+    replaced: int = 0
+    """How many pods were replaced by the end of the load."""
     latency: Latency = field(init=False)
     before: Latency = field(init=False)
-    """Of the requests of the first half."""
+    """Of the requests before the scenario's event."""
     after: Latency = field(init=False)
-    """Of the requests of the second half, in which the scenario's event has happened."""
+    """Of the requests from the event on."""
 
     def __post_init__(self) -> None:
-        middle = self.duration_s / 2
+        middle = self.scenario.event_at_s(self.duration_s)
         phases = {
             "latency": self.samples,
             "before": [sample for sample in self.samples if sample.at_s < middle],
@@ -89,7 +91,7 @@ class Outcome:
         return self.late_s > _LATE_S
 
     def share_after(self, pods: int) -> float:
-        """Which part of the requests of the second half went to the first `pods` pods."""
+        """Which part of the requests from the event on went to the first `pods` pods."""
         after = [count - self.received_before[pod] for pod, count in self.received.items()]
         return sum(after[:pods]) / max(1, sum(after))
 

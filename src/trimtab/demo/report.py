@@ -24,6 +24,7 @@ def json_report(seed: int, scenarios: Sequence[Sequence[Outcome]]) -> dict[str, 
 
 def _contender(outcome: Outcome) -> dict[str, Any]:
     first_request_s = outcome.new_endpoint_first_request_s
+    halves = {"p99_before_ms": round(outcome.before.p99_ms, 1), "p99_during_ms": round(outcome.after.p99_ms, 1)}
     return {
         "name": outcome.contender,
         "requests": len(outcome.samples),
@@ -34,13 +35,16 @@ def _contender(outcome: Outcome) -> dict[str, Any]:
         "p90_ms": round(outcome.latency.p90_ms, 1),
         "p99_ms": round(outcome.latency.p99_ms, 1),
         "new_endpoint_first_request_s": None if first_request_s is None else round(first_request_s, 3),
+        **({**halves, "replaced": outcome.replaced} if outcome.scenario.replaced else {}),
     }
 
 
 def table(outcomes: Sequence[Outcome]) -> Table:
     """One scenario's contenders side by side."""
     scenario = outcomes[0].scenario
-    title = f"{scenario.name}: {scenario.pods} pods" + (f"; midway {scenario.event}" if scenario.event else "")
+    title = f"{scenario.name}: {scenario.pods} pods" + (
+        f"; after {scenario.event_at_s(outcomes[0].duration_s):g} s {scenario.event}" if scenario.event else ""
+    )
     result = Table(
         title=title, title_justify="left", title_style="bold", caption="latency in ms", caption_justify="left"
     )
@@ -48,6 +52,8 @@ def table(outcomes: Sequence[Outcome]) -> Table:
     result.add_column("requests per pod", no_wrap=True)
     for heading in ("max/mean", *_latency_headings(scenario.event), "errors"):
         result.add_column(heading, justify="right")
+    if scenario.replaced:
+        result.add_column("replaced", justify="right")
     if scenario.joining:
         result.add_column("new pods served after", justify="right")
     tallest = max(max(outcome.received.values()) for outcome in outcomes)
@@ -65,12 +71,14 @@ def _row(outcome: Outcome, tallest: int) -> list[str | Text]:
     scenario = outcome.scenario
     halves = [outcome.before.p99_ms, outcome.after.p99_ms] if scenario.event else []
     row: list[str | Text] = [
-        Text(outcome.contender, style="bold" if outcome.contender == "trimtab" else ""),
+        Text(outcome.contender, style="bold" if outcome.contender == scenario.contenders[-1] else ""),
         bars(list(outcome.received.values()), tallest),
         f"{outcome.max_over_mean:.2f}",
         *(f"{ms:,.0f}" for ms in (*_percentiles(outcome.latency), *halves)),
         _errors(outcome),
     ]
+    if scenario.replaced:
+        row.append(str(outcome.replaced))
     if scenario.joining:
         first_s = outcome.new_endpoint_first_request_s
         row.append("never" if first_s is None else f"{first_s:.2f} s")

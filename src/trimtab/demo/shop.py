@@ -2,7 +2,7 @@
 
 import struct
 from dataclasses import dataclass
-from typing import Final
+from typing import ClassVar, Final
 
 NAME: Final = "shop"
 NAMESPACE: Final = "demo"
@@ -24,6 +24,9 @@ class Order:
     """How long a pod of normal speed takes to serve it."""
     measured: bool
     """False while everyone warms up."""
+
+    SIZE: ClassVar = _LAYOUT.size
+    """In bytes."""
 
     def encode(self) -> bytes:
         return _LAYOUT.pack(self.demand_s, self.measured)

@@ -4,16 +4,20 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 
 from .outcome import Outcome
-from .scenario import SLOWDOWN
+from .scenario import SLOWDOWN, WARM
 from .workload import UTILISATION
 
 _EVEN: Final = 1.10
 _SERVES_WITHIN_S: Final = 1.0
+_CALM_ROLL: Final = 1.5
+"""How much p99 may rise while pods are replaced."""
 
 
 def verdict(outcomes: Sequence[Outcome]) -> list[str]:
-    """Sentences about one scenario. Expects the contenders kube-proxy, round-robin and trimtab."""
+    """Sentences about one scenario. Expects an outcome of each of its contenders."""
     by_name = {outcome.contender: outcome for outcome in outcomes}
+    if outcomes[0].scenario.replaced:
+        return [*_cold_start(*outcomes), *_failures(by_name[WARM]), *_doubts(outcomes)]
     kube_proxy, round_robin, trimtab = by_name["kube-proxy"], by_name["round-robin"], by_name["trimtab"]
     scenario = trimtab.scenario
     if scenario.slowed:
@@ -55,6 +59,22 @@ def _scale_up(kube_proxy: Outcome, round_robin: Outcome, trimtab: Outcome) -> It
     yield _p99_against("kube-proxy", kube_proxy.latency.p99_ms, trimtab.latency.p99_ms)
 
 
+def _cold_start(*outcomes: Outcome) -> Iterator[str]:
+    for outcome in outcomes:
+        factor = outcome.after.p99_ms / max(outcome.before.p99_ms, 0.1)
+        yield (
+            f"While pods were replaced, p99 was {outcome.after.p99_ms:,.0f} ms with {outcome.contender}, {factor:.2f} times "
+            f"the {outcome.before.p99_ms:,.0f} ms before; {outcome.errors.total()} requests failed."
+        )
+        if outcome.replaced < outcome.scenario.pods:
+            yield (
+                f"Only {outcome.replaced} of {outcome.scenario.pods} pods were replaced under {outcome.contender} while there "
+                "was load: give it a longer --duration."
+            )
+        if outcome.contender == WARM and factor > _CALM_ROLL:
+            yield f"That is more than the {_CALM_ROLL:g} times it should stay under."
+
+
 def _idle(outcome: Outcome) -> int:
     return list(outcome.received.values())[outcome.scenario.initial :].count(0)
 
@@ -66,9 +86,9 @@ def _p99_against(other: str, other_ms: float, ours_ms: float) -> str:
     return f"{compared}: no gain in this run."
 
 
-def _failures(trimtab: Outcome) -> Iterator[str]:
-    if failed := trimtab.errors.total():
-        yield f"{failed} requests failed under trimtab ({', '.join(sorted(trimtab.errors))}); none should."
+def _failures(recommended: Outcome) -> Iterator[str]:
+    if failed := recommended.errors.total():
+        yield f"{failed} requests failed under {recommended.contender} ({', '.join(sorted(recommended.errors))}); none should."
 
 
 def _doubts(outcomes: Sequence[Outcome]) -> Iterator[str]:

@@ -36,7 +36,7 @@ class Progress:
             return "warming up"
         if self.elapsed_s >= self.duration_s:
             return "waiting for the last answers"
-        event = self.scenario.event if self.elapsed_s >= self.duration_s / 2 else None
+        event = self.scenario.event if self.elapsed_s >= self.scenario.event_at_s(self.duration_s) else None
         return f"{self.elapsed_s:.0f} of {self.duration_s:g} s" + (f" · {event}" if event else "")
 
 
