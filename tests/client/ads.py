@@ -92,7 +92,9 @@ class AdsServer:
             self._streams.add(stream)
             self.streams_opened += 1
             self._changed.notify_all()
-        context.add_callback(lambda: self._gone(stream))
+        if not context.add_callback(lambda: self._gone(stream)):
+            # It had ended before it began.
+            self._gone(stream)
         threading.Thread(target=self._read, args=(requests, stream), daemon=True).start()
         while (version := stream.outbox.get()) is not None:
             with self._changed:

@@ -51,7 +51,10 @@ class Discovery:
         with self._lock:
             self._listeners.setdefault(name, []).append(listener)
             self._send(self._protocol.subscribe(name))
-            if (news := self._protocol.known(name) or self._refused.get(name)) is not None:
+            # An assignment without endpoints is news too, though it is falsy.
+            known = self._protocol.known(name)
+            news = self._refused.get(name) if known is None else known
+            if news is not None:
                 listener(news)
             if self._thread is None:
                 self._thread = threading.Thread(target=self._run, name="trimtab-discovery", daemon=True)
