@@ -7,6 +7,7 @@ async with serving.lifecycle(server, load=load, warmup=warmup, health=serving.He
     await server.wait_for_termination()
 """
 
+from .asgi import AsgiLifecycle
 from .drain import Drain
 from .health import Health, Phase
 from .interceptors import AioLoadInterceptor, LoadInterceptor
@@ -17,6 +18,7 @@ from .warmup import OnFailure, Readiness, Step, StepState, Warmup, repeated
 __all__ = [
     "AioLifecycle",
     "AioLoadInterceptor",
+    "AsgiLifecycle",
     "Drain",
     "Health",
     "Load",
