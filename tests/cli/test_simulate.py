@@ -92,6 +92,7 @@ def test_the_shipped_scenarios_are_listed() -> None:
         (["slow-pod", "--compare", "{strategy: p3c}"], "policy.strategy: there is no 'p3c'; known are"),
         (["slow-pod", "--compare", "{slow_start: 3}"], "policy.slow_start: there is no such field"),
         (["slow-pod", "--seeds", "0"], "--seeds: expected a number from 1, got 0"),
+        (["slow-pod", "--html", "/nowhere/report.html"], "--html: there is no folder /nowhere"),
         (["slow-pod", "--hold", "p99"], "--hold: expected PERCENTILE=MILLISECONDS"),
     ],
 )
@@ -100,3 +101,11 @@ def test_a_mistake_in_the_call_is_said_before_anything_runs(arguments: list[str]
     assert result.returncode == 2
     assert message in result.stderr
     assert result.stdout == ""
+
+
+def test_a_page_is_written_beside_the_numbers(small: Path, tmp_path: Path) -> None:
+    file = tmp_path / "report.html"
+    report(small, "--seeds", 1, "--html", file)
+    text = file.read_text("utf-8")
+    assert text.count("<svg") >= 5
+    assert "kube-proxy" in text

@@ -18,6 +18,7 @@ try:
 
     from ..simulate import experiment, sizing, validation
     from ..simulate.contenders import named
+    from ..simulate.page import page
     from ..simulate.report import Report, as_json, need_table, published_table, result_table
     from ..simulate.scenario import Contestant
     from ..simulate.scenario_file import load, shipped
@@ -78,10 +79,14 @@ def simulate(
             raise ScenarioError(f"which scenario? A YAML file, or one of {', '.join(shipped())}")
         if seeds < 1:
             raise ScenarioError(f"--seeds: expected a number from 1, got {seeds}")
+        if html is not None and not html.absolute().parent.is_dir():
+            raise ScenarioError(f"--html: there is no folder {html.absolute().parent}")
         report = _report(scenario, compare, seeds, hold, processes, console)
     except ScenarioError as error:
         console.print(f"trimtab simulate: {error}", style="red", highlight=False, markup=False, soft_wrap=True)
         return 2
+    if html is not None:
+        html.write_text(page(report), "utf-8")
     if json_:
         sys.stdout.write(json.dumps(as_json(report)) + "\n")
     else:
