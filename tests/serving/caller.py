@@ -1,7 +1,8 @@
-"""A process that calls the shop without a pause until its stdin ends: `python -m tests.serving.caller KIND`.
+"""A process that calls the shop without a pause until its stdin ends: `python -m tests.serving.caller KIND [PROXY]`.
 
 It says when the first call has succeeded, and in the end how the calls went. KIND is a name in CHANNELS; where the
-control plane is, the environment says as it does to every gRPC client.
+control plane is, the environment says as it does to every gRPC client. With PROXY it calls that address instead, and names
+the shop as its authority.
 """
 
 import asyncio
@@ -97,18 +98,19 @@ def call_from_threads(channel: grpc.Channel, log: Log) -> None:
     channel.close()
 
 
-def main(kind: str) -> None:
+def main(kind: str, proxy: str | None = None) -> None:
     log = Log()
+    options = (("grpc.default_authority", TARGET.removeprefix("xds:///")),) if proxy else ()
     if kind.endswith("aio"):
 
         async def work() -> None:
-            await call_from_a_loop(CHANNELS[kind](TARGET), log)
+            await call_from_a_loop(CHANNELS[kind](proxy or TARGET, options=options), log)
 
         asyncio.run(work())
     else:
-        call_from_threads(CHANNELS[kind](TARGET), log)
+        call_from_threads(CHANNELS[kind](proxy or TARGET, options=options), log)
     say(dict(log.outcomes))
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    main(*sys.argv[1:])

@@ -1,18 +1,20 @@
-"""Every pod of a service is replaced under load, and no call is lost: real processes, ours and stock gRPC's clients."""
+"""Every pod of a service is replaced under load, and no call is lost: real processes, ours, stock gRPC's clients and Envoy."""
 
 import asyncio
 import json
 import os
 import sys
 from asyncio.subprocess import DEVNULL, PIPE, Process
-from collections.abc import Sequence
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.cli.serving import serving
+from tests.e2e.envoy import envoy, needs_envoy
+from tests.e2e.process import output_of
 from tests.serving.caller import CHANNELS
 from tests.serving.pod import PATIENCE_S
 from trimtab.demo.manifests import write_manifests
@@ -46,7 +48,7 @@ class Roll:
             "--load",
             "0.1",
             "--quiet",
-            "1",
+            "0.5",
         )
         process = await self.process(*command, stderr=PIPE)
         assert process.stderr is not None
@@ -69,6 +71,15 @@ class Roll:
         assert b"stopped after" in log
         del self._running[pod]
         self.tell()
+
+    async def replace_all(self, callers: Mapping[str, Process]) -> None:
+        """Once everyone calls, replace one pod after the other."""
+        for caller in callers.values():
+            assert await said(caller) == {"calling": True}
+        for old, new in zip(self._pods[:PODS], self._pods[PODS:], strict=True):
+            await self.start(new)
+            self.tell()
+            await self.retire(old)
 
     async def process(self, *arguments: str, env: dict[str, str] | None = None, stderr: int = DEVNULL) -> Process:
         """A Python process that is gone after the test."""
@@ -97,6 +108,13 @@ def bootstrap(control_plane: str) -> dict[str, str]:
     return {"GRPC_XDS_BOOTSTRAP_CONFIG": json.dumps({"xds_servers": [server], "node": {"id": "caller"}})}
 
 
+async def in_the_end(caller: Process) -> dict[str, int]:
+    """Let a caller stop; how its calls went."""
+    assert caller.stdin is not None
+    caller.stdin.close()
+    return await said(caller)
+
+
 async def said(process: Process) -> dict[str, Any]:
     assert process.stdout is not None
     line = await asyncio.wait_for(process.stdout.readline(), PATIENCE_S)
@@ -105,28 +123,39 @@ async def said(process: Process) -> dict[str, Any]:
     return message
 
 
-@pytest.mark.timeout(120)
-async def test_a_rolling_restart_loses_no_call(tmp_path: Path) -> None:
+@asynccontextmanager
+async def first_pods(folder: Path) -> AsyncIterator[tuple[Roll, str]]:
+    """A service with its first pods, and the address of the control plane that serves it."""
     with reserved_pods(2 * PODS) as pods:
         async with AsyncExitStack() as processes:
-            roll = Roll(tmp_path, pods, processes)
+            roll = Roll(folder, pods, processes)
             await roll.start(*pods[:PODS])
             roll.tell()
-            control_plane = processes.enter_context(serving(tmp_path))
-            callers = {
-                kind: await roll.process("-m", "tests.serving.caller", kind, env=bootstrap(control_plane.xds))
-                for kind in CHANNELS
-            }
-            for caller in callers.values():
-                assert await said(caller) == {"calling": True}
-            for old, new in zip(pods[:PODS], pods[PODS:], strict=True):
-                await roll.start(new)
-                roll.tell()
-                await roll.retire(old)
-            outcomes = {}
-            for kind, caller in callers.items():
-                assert caller.stdin is not None
-                caller.stdin.close()
-                outcomes[kind] = await said(caller)
-    lost = {kind: outcome for kind, outcome in outcomes.items() if set(outcome) != {"OK"}}
+            yield roll, processes.enter_context(serving(folder)).xds
+
+
+@pytest.mark.timeout(120)
+async def test_a_rolling_restart_loses_no_call(tmp_path: Path) -> None:
+    async with first_pods(tmp_path) as (roll, control_plane):
+        callers = {
+            kind: await roll.process("-m", "tests.serving.caller", kind, env=bootstrap(control_plane))
+            for kind in CHANNELS
+        }
+        await roll.replace_all(callers)
+        lost = {kind: outcome for kind, caller in callers.items() if set(outcome := await in_the_end(caller)) != {"OK"}}
     assert not lost
+
+
+@needs_envoy
+@pytest.mark.timeout(120)
+async def test_a_rolling_restart_behind_envoy_loses_no_call(tmp_path: Path) -> None:
+    manifests, config = tmp_path / "manifests", tmp_path / "envoy"
+    manifests.mkdir()
+    config.mkdir()
+    async with first_pods(manifests) as (roll, control_plane):
+        anywhere = ("--admin", "127.0.0.1:0", "--listen", "127.0.0.1:0")
+        printed = await output_of("bootstrap", "envoy", "--server", control_plane, *anywhere)
+        async with envoy(config, printed) as proxy:
+            caller = await roll.process("-m", "tests.serving.caller", "stock grpc.aio", await proxy.listener())
+            await roll.replace_all({"envoy": caller})
+            assert set(await in_the_end(caller)) == {"OK"}
