@@ -194,3 +194,19 @@ async def test_one_connection_cannot_open_streams_without_end(control: Control) 
         ended.set()
         for call in calls:
             call.cancel()
+
+
+async def test_stopping_before_the_first_load_tells_those_who_wait_to_go_elsewhere() -> None:
+    census = Census()
+    server = XdsServer(ResourceStore(Catalog(), census), census, Metrics())
+    port = await server.start("127.0.0.1:0")
+    async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
+        call: Any = channel.stream_stream(f"/{ADS_SERVICE}/{STREAM_AGGREGATED_RESOURCES}")()
+        await call.write(DiscoveryRequest(ENDPOINTS, (PAYMENTS,)).serialize())
+        # What comes later on the same connection is answered, so the stream has arrived.
+        check: Any = channel.unary_unary("/grpc.health.v1.Health/Check")
+        await check(b"")
+        stopping = asyncio.ensure_future(server.stop(PATIENCE_S))
+        assert await call.code() is grpc.StatusCode.UNAVAILABLE
+        assert await call.details() == "shutting down before the first load was complete"
+        await stopping

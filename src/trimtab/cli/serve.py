@@ -57,7 +57,7 @@ def serve(
     listen
         Where xDS clients connect, HOST:PORT. Port 0 takes any that is free.
     admin
-        Where /healthz, /readyz and /metrics are, HOST:PORT.
+        Where /healthz, /readyz, /metrics and /debug are, and `trimtab status` asks, HOST:PORT.
     peers
         Other replicas of this control plane, HOST:PORT each. They tell each other in which zones their clients are.
     peer_service

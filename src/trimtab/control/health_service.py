@@ -50,7 +50,7 @@ class HealthService:
         status = self.status
         await context.write(encode_health_response(status))
         if status is ServingStatus.NOT_SERVING:
-            await _first(self._complete, self._draining)
+            await first_of(self._complete, self._draining)
             if self.status is not ServingStatus.SERVING:
                 return
             await context.write(encode_health_response(ServingStatus.SERVING))
@@ -66,7 +66,10 @@ async def _service(request: bytes, context: _Context) -> str:
         raise
 
 
-async def _first(*events: asyncio.Event) -> None:
+async def first_of(*events: asyncio.Event) -> None:
+    """Return once any of `events` is set."""
+    if any(event.is_set() for event in events):
+        return
     waiting = [asyncio.ensure_future(event.wait()) for event in events]
     try:
         await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)

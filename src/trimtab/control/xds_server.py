@@ -24,7 +24,7 @@ from ..xds.resource_type import (
 from ..xds.server_stream import Wire
 from ..xds.sotw import StateOfTheWorld
 from .census import Census
-from .health_service import HealthService
+from .health_service import HealthService, first_of
 from .metrics import Metrics
 from .resource_store import ResourceStore
 from .session import Session
@@ -114,7 +114,9 @@ class XdsServer:
 
     def _handler(self, wire: Wire, only: str | None) -> Any:
         async def serve(requests: AsyncIterator[bytes], context: grpc.aio.ServicerContext[bytes, bytes]) -> None:
-            await self._complete.wait()
+            await first_of(self._complete, self._draining)
+            if not self._complete.is_set():
+                await context.abort(grpc.StatusCode.UNAVAILABLE, "shutting down before the first load was complete")
             session = Session(context.peer(), wire, self._store, self._census, self._metrics, only=only)
             try:
                 with self._open(session):
