@@ -78,6 +78,26 @@ async def test_the_table_says_it_in_words(running: Serving) -> None:
     assert ended.stdout.count("never asked") == 2
 
 
+async def test_one_may_ask_who_follows_a_service(manifests: Path, running: Serving) -> None:
+    (manifests / "orders.yaml").write_text(SERVICE.replace("payments", "orders"))
+    async with (
+        XdsClient(running.xds, "payments.prod:grpc") as client,
+        XdsClient(running.xds, "orders.prod:8080") as other,
+    ):
+        await client.response()
+        await other.response()
+
+        async def shown(service: str) -> list[int]:
+            ended = await run("status", "--service", service, "--namespace", "prod", "--admin", running.admin, "--json")
+            return [each["types"]["eds"]["names"] for each in ended.json["clients"]]
+
+        assert await shown("payments") == [1]
+        assert len((await status(running))["clients"]) == 2
+    ended = await run("status", "--service", "carts.prod", "--admin", running.admin)
+    assert (ended.code, ended.stderr) == (1, "trimtab status: there is no service carts in namespace prod\n")
+    assert (await run("status", "--service", "http://x", "--admin", running.admin)).code == 2
+
+
 async def test_problems_are_shown(manifests: Path, running: Serving) -> None:
     (manifests / "broken.yaml").write_text("kind: [")
     running.event("manifest problem, the last good state stays")

@@ -10,7 +10,7 @@ from ..control.inspection import ServiceReport
 from ..errors import AdminError, ServeError, ServiceNotFound, TargetError
 from .admin_client import DEFAULT_ADMIN, ask
 from .listen_address import ListenAddress
-from .output import console, fail, print_json, table
+from .output import console, fail, plain, print_json, table
 
 _NUMBERS = frozenset({"priority", "weight", "share", "endpoints", "port", "healthy", "draining", "clients"})
 
@@ -85,9 +85,9 @@ def _print(report: EndpointsReport, out: Console) -> None:
     if report.policy:
         out.print(f"policy: {', '.join(f'{name}: {value}' for name, value in report.policy.items())}")
     if report.refused is not None:
-        out.print(f"REFUSED, the last good endpoints stay: {report.refused}", style="red")
+        out.print(f"REFUSED, the last good endpoints stay: {plain(report.refused)}", style="red")
     for repair in report.repairs:
-        out.print(f"repaired: {repair}", style="yellow")
+        out.print(f"repaired: {plain(repair)}", style="yellow")
     _print_endpoints(report, out)
     _print_left_out(report, out)
     _print_slices(report, out)
@@ -116,7 +116,7 @@ def _print_left_out(report: EndpointsReport, out: Console) -> None:
         return
     listed = table("left out", "pod", "slice", "why")
     for item in report.left_out:
-        listed.add_row(item.address, item.pod or "-", item.slice, item.why)
+        listed.add_row(plain(item.address), item.pod or "-", item.slice, item.why)
     out.print()
     out.print(listed)
 

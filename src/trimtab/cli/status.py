@@ -7,7 +7,7 @@ from cyclopts import Parameter
 from rich.text import Text
 
 from ..control.status import ClientStatus, Problems, Status, TypeStatus
-from ..errors import AdminError, ServeError
+from ..errors import AdminError, ServeError, ServiceNotFound, TargetError
 from .admin_client import DEFAULT_ADMIN, ask
 from .listen_address import ListenAddress
 from .output import ago, console, fail, plain, print_json, table
@@ -18,6 +18,8 @@ _VERSION_SHOWN = 8
 
 def status(
     *,
+    service: str = "",
+    namespace: str = "default",
     admin: Annotated[str, Parameter(env_var="TRIMTAB_ADMIN")] = DEFAULT_ADMIN,
     as_json: Annotated[bool, Parameter(name="--json", negative=())] = False,
 ) -> None:
@@ -25,16 +27,21 @@ def status(
 
     Parameters
     ----------
+    service
+        Show only clients that follow the endpoints of this service, by any form of its name.
+    namespace
+        Where a bare service name is looked up.
     admin
         Where the control plane's admin port is, HOST:PORT.
     as_json
         Print one JSON object instead of tables.
     """
     try:
-        answer = ask(ListenAddress.parse(admin, "--admin"), "/debug/status", Status)
-    except ServeError as error:
+        query = {"service": service, "namespace": namespace}
+        answer = ask(ListenAddress.parse(admin, "--admin"), "/debug/status", Status, **query)
+    except (ServeError, TargetError) as error:
         fail("status", error, code=2)
-    except AdminError as error:
+    except (AdminError, ServiceNotFound) as error:
         fail("status", error, code=1)
     if as_json:
         print_json(answer)
@@ -46,7 +53,7 @@ def _print(answer: Status) -> None:
     out = console()
     out.print(_headline(answer))
     for problem in _sentences(answer.problems):
-        out.print(Text(problem, style="red"))
+        out.print(Text(plain(problem), style="red"))
     if not answer.clients:
         return
     types = list(dict.fromkeys(short for client in answer.clients for short in client.types))

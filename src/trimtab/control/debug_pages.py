@@ -13,18 +13,23 @@ from .inspection import Inspection
 def debug_pages(inspection: Inspection) -> Sequence[web.RouteDef]:
     """The routes that the admin server adds."""
     return (
-        web.get("/debug/status", _page(lambda _: inspection.status())),
-        web.get("/debug/clients", _page(lambda _: inspection.clients())),
+        web.get("/debug/status", _page(lambda request: inspection.status(*_service(request)))),
+        web.get("/debug/clients", _page(lambda request: inspection.clients(*_service(request)))),
         web.get("/debug/services", _page(lambda _: inspection.services())),
         web.get("/debug/endpoints", _page(lambda request: _endpoints(inspection, request))),
     )
 
 
 def _endpoints(inspection: Inspection, request: web.Request) -> object:
-    query = request.query
-    if not query.get("service"):
+    service, namespace = _service(request)
+    if not service:
         raise TargetError("say which service: /debug/endpoints?service=payments.prod:8080&zone=a")
-    return inspection.endpoints(query["service"], query.get("zone", ""), query.get("namespace") or "default")
+    return inspection.endpoints(service, request.query.get("zone", ""), namespace)
+
+
+def _service(request: web.Request) -> tuple[str, str]:
+    """Its name, empty if none was given, and the namespace in which a bare one is looked up."""
+    return request.query.get("service", ""), request.query.get("namespace") or "default"
 
 
 def _page(answer: Callable[[web.Request], object]) -> Any:

@@ -11,6 +11,7 @@ from msgspec import Struct
 from ..errors import ServiceNotFound
 from ..model import Health, ServiceRef
 from ..xds.resource import Audience
+from ..xds.resource_type import ENDPOINTS
 from ..xds.version import assignment_version
 from .catalog import Catalog, ServicePort
 from .census import Census
@@ -61,12 +62,14 @@ class Inspection:
         self._source_problems = source_problems
         self._last_change_at = last_change_at
 
-    def clients(self) -> list[ClientStatus]:
-        """Who is connected."""
-        return clients_status(self._sessions, time.monotonic())
+    def clients(self, service: str = "", namespace: str = "default") -> list[ClientStatus]:
+        """Who is connected, or who follows the endpoints of `service`. Raises TargetError and ServiceNotFound."""
+        followed = self._port(service, namespace).ref if service else None
+        sessions = [session for session in self._sessions if followed is None or self._follows(session, followed)]
+        return clients_status(sessions, time.monotonic())
 
-    def status(self) -> Status:
-        """Who is connected, and what is wrong."""
+    def status(self, service: str = "", namespace: str = "default") -> Status:
+        """Who is connected, or follows `service`, and what is wrong. Raises TargetError and ServiceNotFound."""
         ports = self._catalog.service_ports()
         changed_at = self._last_change_at()
         return Status(
@@ -76,7 +79,7 @@ class Inspection:
             endpoints=sum(len(port.assignment) for port in ports),
             last_change_age_s=max(0.0, time.time() - changed_at) if changed_at else None,
             problems=self._problems(),
-            clients=self.clients(),
+            clients=self.clients(service, namespace),
         )
 
     def services(self) -> list[ServiceReport]:
@@ -85,11 +88,25 @@ class Inspection:
 
     def endpoints(self, name: str, zone: str = "", namespace: str = "default") -> EndpointsReport:
         """What clients of a zone are told about a service. Raises TargetError, and ServiceNotFound if there is none."""
-        ref = ServiceRef.parse(name).within(namespace)
-        port = self._catalog.get(ref)
+        return endpoints_report(self._port(name, namespace), zone, self._catalog, self._store, self._census)
+
+    def _port(self, name: str, namespace: str) -> ServicePort:
+        port = self._catalog.get(ServiceRef.parse(name).within(namespace))
         if port is None:
             raise ServiceNotFound(self._store.why_missing(name, Audience(namespace=namespace)))
-        return endpoints_report(port, zone, self._catalog, self._store, self._census)
+        return port
+
+    def _follows(self, session: Session, service: ServiceRef) -> bool:
+        stream, store = session.stream, self._store
+        return any(
+            subscription.wildcard
+            or any(
+                store.canonical(store.subject(ENDPOINTS, name, stream.audience)) == service
+                for name in subscription.names
+            )
+            for subscription in stream.subscriptions
+            if subscription.type_url == ENDPOINTS
+        )
 
     def _problems(self) -> Problems:
         return Problems(
