@@ -37,7 +37,7 @@ def printed(*arguments: str, **env: str) -> dict[str, Any]:
 def test_grpc_gets_servers_in_the_order_given_and_nothing_that_is_not_known() -> None:
     document = printed("grpc", "--server", SERVER, "--server", "[fd00::1]:18000", "--node-id", "n")
     assert [server["server_uri"] for server in document["xds_servers"]] == [SERVER, "[fd00::1]:18000"]
-    assert document["node"] == {"id": "n"}
+    assert document["node"] == {"id": "n", "cluster": "", "metadata": {}, "locality": {}}
 
 
 def test_who_the_client_is_comes_from_the_environment_and_from_options_first() -> None:

@@ -1,18 +1,28 @@
 """A client of any kind, in a process of its own: what is read once per process differs from client to client."""
 
-import asyncio
 import contextlib
 import json
+import shutil
 import sys
+import time
 from asyncio.subprocess import PIPE, Process
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from tests.e2e.process import PATIENCE_S, json_line, started
+import pytest
+
+from tests.e2e.process import PATIENCE_S, ROOT, json_line, started
 
 STOCK_GRPC = (sys.executable, "-m", "tests.e2e.stock_grpc")
 LIBRARY = (sys.executable, "-m", "tests.e2e.library")
+_NODE_FOLDER = ROOT / "tests" / "e2e" / "node"
+NODE = (shutil.which("node") or "node", str(_NODE_FOLDER / "client.js"))
+
+needs_node = pytest.mark.skipif(
+    shutil.which("node") is None or not (_NODE_FOLDER / "node_modules" / "@grpc" / "grpc-js-xds").exists(),
+    reason="there is no Node.js with grpc-js-xds; where there is Node.js, `make test` installs the rest",
+)
 
 
 @dataclass(frozen=True)
@@ -44,9 +54,9 @@ class Client:
 
     async def until(self, holds: Callable[[Tally], bool], target: str, count: int = 30, **more: Any) -> Tally:
         """Call in batches until it holds for one."""
-        async with asyncio.timeout(PATIENCE_S):
-            while not holds(tally := await self.call(target, count, **more)):
-                pass
+        deadline = time.monotonic() + PATIENCE_S
+        while not holds(tally := await self.call(target, count, **more)):
+            assert time.monotonic() < deadline, f"{target}: it came to {tally}"
         return tally
 
     async def begin(self, target: str, *, parallel: int = 4, pause_s: float = 0.01, **more: Any) -> None:

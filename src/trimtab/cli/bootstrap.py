@@ -42,13 +42,13 @@ class Identity:
         """The `node` of a bootstrap (`envoy.config.core.v3.Node`), without what is not known."""
         metadata = {"NAMESPACE": self.namespace, "NODE_NAME": self.node_name, "POD_IP": self.pod_ip}
         locality = {"region": self.region, "zone": self.zone, "sub_zone": self.sub_zone}
-        node = {
+        return {
             "id": self.node_id or socket.gethostname(),
             "cluster": cluster,
             "metadata": _known(metadata),
+            # Even if nothing is known: grpc-js takes no node without it.
             "locality": _known(locality),
         }
-        return {key: value for key, value in node.items() if value}
 
 
 Who = Annotated[Identity | None, Parameter(name="*")]
