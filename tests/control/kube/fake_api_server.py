@@ -100,15 +100,21 @@ class FakeApiServer:
 
     def cut(self, resource: str | None = None) -> None:
         """Break the open watches."""
-        for watcher in list(self._watchers):
-            if resource in (None, watcher.resource) and watcher.request.transport is not None:
+        for watcher in self._take_watchers(resource):
+            if watcher.request.transport is not None:
                 watcher.request.transport.abort()
 
     def end(self, resource: str | None = None) -> None:
         """End the open watches as their timeout would."""
-        for watcher in self._watchers:
-            watcher.ended = watcher.ended or resource in (None, watcher.resource)
+        self._take_watchers(resource)
+
+    def _take_watchers(self, resource: str | None) -> list[_Watcher]:
+        found = [watcher for watcher in self._watchers if resource in (None, watcher.resource)]
+        for watcher in found:
+            watcher.ended = True
             watcher.woken.set()
+            self._watchers.discard(watcher)
+        return found
 
     def say(self, resource: str, event: Json) -> None:
         """Put an event of one's own into the open watches of a collection."""

@@ -47,6 +47,8 @@ class Feed:
         """When the server last answered anything."""
         self.problem: str | None = None
         """Why nothing is heard; None: all is well."""
+        self.open_since: float | None = None
+        """Since when a watch is open; None: what happens now will be heard of later."""
         self.looks = 0
         """How often everything was looked at."""
         self._turn: asyncio.Task[float] | None = None
@@ -97,16 +99,23 @@ class Feed:
 
     async def _watch(self, ask: Ask) -> None:
         stream = self._client.stream(self._path(), self._query(ask), self.kind.accept(stream=True), ask.timeout_s)
-        async with contextlib.aclosing(stream):
-            async for lines in stream:
-                self._hear()
-                events, failure = self._read(lines)
-                if events:
-                    self._tell(self.reflector.events(events))
-                if failure is not None:
-                    raise Unanswered(failure)
-                # However much has come: others run in between.
-                await asyncio.sleep(0)
+        try:
+            async with contextlib.aclosing(stream):
+                async for lines in stream:
+                    self._take_in(lines)
+                    # However much has come: others run in between.
+                    await asyncio.sleep(0)
+        finally:
+            self.open_since = None
+
+    def _take_in(self, lines: Iterable[bytes]) -> None:
+        self._hear()
+        self.open_since = self.open_since or time.monotonic()
+        events, failure = self._read(lines)
+        if events:
+            self._tell(self.reflector.events(events))
+        if failure is not None:
+            raise Unanswered(failure)
 
     def _read(self, lines: Iterable[bytes]) -> tuple[list[Event], Failure | None]:
         """The events of some lines, up to one that ends the stream."""

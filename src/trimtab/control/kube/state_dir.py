@@ -59,7 +59,7 @@ class StateDir:
 
     def save(self, state: State) -> None:
         """Put `state` in the place of the last one. Raises OSError; the last one is still there then."""
-        digest = blake2b(digest_size=16)
+        digest = _digest(state.cluster, state.written_at)
         with tempfile.NamedTemporaryFile(dir=self._path.parent, prefix=f".{FILE}.", delete=False) as file:
             try:
                 # Twice through: the digest stands in front of what it is made of, and nothing is held in memory twice.
@@ -95,6 +95,10 @@ class StateDir:
         return state
 
 
+def _digest(cluster: str, written_at: float) -> blake2b:
+    return blake2b(f"{FORMAT} {written_at!r} {cluster}".encode(), digest_size=16)
+
+
 def _blocks(objects: Iterable[Object]) -> Iterator[bytes]:
     rest = iter(objects)
     while block := list(islice(rest, _BLOCK)):
@@ -103,7 +107,6 @@ def _blocks(objects: Iterable[Object]) -> Iterator[bytes]:
 
 def _read(path: Path, cluster: str) -> State:
     decoder = msgspec.msgpack.Decoder(list[Object])
-    digest = blake2b(digest_size=16)
     objects: list[Object] = []
     with path.open("rb") as file:
         header = msgspec.json.decode(file.readline(1 << 16), type=_Header)
@@ -111,6 +114,7 @@ def _read(path: Path, cluster: str) -> State:
             raise ValueError(f"it has format {header.format}, expected {FORMAT}")
         if header.cluster != cluster:
             raise ValueError(f"it is of another cluster or scope: {header.cluster}, not {cluster}")
+        digest = _digest(header.cluster, header.written_at)
         while length := file.read(4):
             block = file.read(int.from_bytes(length, "big"))
             digest.update(block)

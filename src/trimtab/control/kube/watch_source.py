@@ -22,6 +22,8 @@ log = structlog.get_logger(__name__)
 
 _SETTLE_S = 0.02
 """An endpoint that vanishes may turn up in another slice at once: slices change one after the other."""
+_RECONNECT_S = 2.0
+"""If the watch broke off in such a moment, it may take this long to come back."""
 _RESTORE_AFTER_S = 3.0
 """How long the API server gets to answer before saved state stands in."""
 _SAVE_S = 30.0
@@ -178,10 +180,7 @@ class WatchSource:
 
     async def _next(self) -> AsyncIterator[News]:
         """What there is to tell now."""
-        news = self._inbox.take()
-        if self.guard.withdraws(news.upserts, news.deletes):
-            await asyncio.sleep(_SETTLE_S)
-            news = _after(news, self._inbox.take())
+        news = await self._settled(self._inbox.take())
         if news.upserts or news.deletes:
             self._changed = True
             yield self._pass(news)
@@ -190,6 +189,22 @@ class WatchSource:
             self.stale_since = None
         if (confirmed := self._second_look()) is not None:
             yield confirmed
+
+    async def _settled(self, news: News) -> News:
+        """The same news and what follows it closely, if it takes away what may turn up again in the next moment."""
+        patience_s = time.monotonic() + _RECONNECT_S
+        while self.guard.withdraws(news.upserts, news.deletes):
+            await asyncio.sleep(_SETTLE_S)
+            news = _after(news, self._inbox.take())
+            if self._hears_slices() or time.monotonic() > patience_s:
+                break
+        return news
+
+    def _hears_slices(self) -> bool:
+        """Whether whatever happened to slices until a moment ago has been heard."""
+        a_moment_ago = time.monotonic() - _SETTLE_S
+        slices = (feed for feed in self._feeds if feed.kind is SLICES)
+        return all(feed.open_since is not None and feed.open_since <= a_moment_ago for feed in slices)
 
     def _pass(self, news: News) -> News:
         trips = self.guard.trips

@@ -21,7 +21,9 @@ class GuardSettings:
     """What counts as too much at once."""
 
     share: float = 0.5
-    """More than this share of the endpoints of more than this share of all services; 1 turns the guard off."""
+    """More than this share of the endpoints of more than this share of all services; 1 turns the guard off.
+
+    What counts is how many are left: Pods that were replaced are not missing."""
     least_services: int = 2
     """A cluster of one service must be able to scale it to zero."""
     window_s: float = 10.0
@@ -49,6 +51,7 @@ class WithdrawalGuard:
         self._slices: dict[ServiceKey, dict[str, EndpointSlice]] = {}
         self._owner: dict[ObjectKey, ServiceKey] = {}
         self._losing: dict[ServiceKey, _Before] = {}
+        self._collapsed: set[ServiceKey] = set()
         self._held: dict[ServiceKey, _Before] = {}
         # Slices that exist for what is held alone.
         self._extra: dict[ServiceKey, frozenset[str]] = {}
@@ -115,7 +118,7 @@ class WithdrawalGuard:
             gone.extend(("EndpointSlice", key[0], name) for name in self._extra.get(key, ()))
             if key not in self._services:
                 gone.append(("Service", *key))
-        self._held, self._losing, self._extra = {}, {}, {}
+        self._held, self._losing, self._extra, self._collapsed = {}, {}, {}, set()
         return served, gone
 
     def _touched(self, upserts: Iterable[Object], deletes: Iterable[ObjectKey]) -> set[ServiceKey]:
@@ -144,6 +147,7 @@ class WithdrawalGuard:
             if now - before.since <= self._settings.window_s:
                 return
             del self._losing[key]
+            self._collapsed.discard(key)
 
     def _upsert(self, item: Object) -> None:
         if isinstance(item, Service):
@@ -161,28 +165,41 @@ class WithdrawalGuard:
             if not self._slices[owner]:
                 del self._slices[owner]
 
+    def _present(self, key: ServiceKey) -> Usable:
+        return usable(self._slices.get(key, {}).values()) if key in self._services else {}
+
     def _lost(self, key: ServiceKey, before: _Before) -> Usable:
-        now = usable(self._slices.get(key, {}).values()) if key in self._services else {}
-        return {identity: found for identity, found in before.usable.items() if identity not in now}
+        present = self._present(key)
+        return {identity: found for identity, found in before.usable.items() if identity not in present}
 
     def _judge(self, touched: Iterable[ServiceKey], now: float) -> set[ServiceKey]:
         """Whether this is one of those days. The services to be held from now on."""
+        for key in touched:
+            if key in self._losing and self._has_collapsed(key, self._losing[key]):
+                self._collapsed.add(key)
+            else:
+                self._collapsed.discard(key)
         # Once it is, whatever collapses joins those that did.
-        suspects = [key for key in (touched if self._held else self._losing) if key in self._losing]
-        share = self._settings.share
-        collapsed = {key for key in suspects if self._has_collapsed(key, self._losing[key])}
         if not self._held:
-            others = sum(key in self._services and key not in collapsed for key in self._slices)
-            if len(collapsed) < self._settings.least_services or len(collapsed) <= share * (others + len(collapsed)):
+            if not self._too_many():
                 return set()
             self._held_since = now
             self.trips += 1
-        for key in collapsed:
+        newly, self._collapsed = self._collapsed, set()
+        for key in newly:
             self._held[key] = self._losing.pop(key)
-        return collapsed
+        return newly
+
+    def _too_many(self) -> bool:
+        collapsed = len(self._collapsed)
+        if collapsed < self._settings.least_services:
+            return False
+        others = sum(key in self._services and key not in self._collapsed for key in self._slices)
+        return collapsed > self._settings.share * (others + collapsed)
 
     def _has_collapsed(self, key: ServiceKey, before: _Before) -> bool:
-        return len(self._lost(key, before)) > self._settings.share * len(before.usable)
+        # Counted, not compared: a restart that replaces every Pod by another is no collapse.
+        return len(self._present(key)) < (1 - self._settings.share) * len(before.usable)
 
     def _hold_back(
         self, upserts: Iterable[Object], deletes: Iterable[ObjectKey], changed: Iterable[ServiceKey]
