@@ -9,6 +9,8 @@ import pytest
 from tests.cli.serving import serving
 from tests.control.test_manifests import SERVICE, SLICE
 from tests.control.xds_client import XdsClient
+from trimtab.control.kube.access import Access, AccessSource
+from trimtab.control.kube.watch_source import Scope, WatchSource
 
 DOCS = Path(__file__).parents[2] / "docs" / "operating.md"
 HEAD = "| metric | type | meaning |\n|---|---|---|\n"
@@ -38,6 +40,15 @@ def rows(exposition: str) -> list[str]:
 
 def test_the_table_of_metrics_is_what_is_there(exposition: str) -> None:
     table = HEAD + "\n".join(rows(exposition)) + "\n"
+    assert table in DOCS.read_text(), f"docs/operating.md should have this table:\n\n{table}"
+
+
+async def test_so_is_the_table_of_what_a_kubernetes_api_adds() -> None:
+    def unused(refused: bool) -> Access:
+        raise AssertionError("nobody is asked")
+
+    source = WatchSource("here", AccessSource(unused), Scope())
+    table = HEAD + "".join(f"| `{name}` | gauge | {text} |\n" for name, text, _ in sorted(source.gauges()))
     assert table in DOCS.read_text(), f"docs/operating.md should have this table:\n\n{table}"
 
 
