@@ -9,7 +9,7 @@ ENVOY := .venv-envoy
 # And a folder for gRPC's client for Node.js.
 NODE := tests/e2e/node
 
-.PHONY: setup clients demo test check bench figures protos clean
+.PHONY: setup clients demo test check bench figures impact protos clean
 
 setup: $(VENV)/.ready
 
@@ -49,7 +49,13 @@ bench: setup
 
 # The pictures of README and docs, from real runs on this machine.
 figures: setup
+	mkdir -p docs/figures
 	$(BIN)/trimtab demo --scenario slow-pod --chart docs/figures/demo.svg
+
+# The impact page with its figures, from the simulator: the same on every machine.
+impact: setup
+	mkdir -p docs/figures
+	$(BIN)/python -m trimtab.simulate.impact docs/impact.md docs/figures
 
 # The descriptor set that the xDS room loads, from its .proto files.
 PROTOS := src/trimtab/xds/proto
