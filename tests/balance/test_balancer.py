@@ -160,5 +160,5 @@ def test_connections_are_capped() -> None:
 
 
 def test_an_unknown_strategy_is_refused_with_those_that_exist() -> None:
-    with pytest.raises(PolicyError, match="no strategy 'least_conn'; known are p2c, random, round_robin"):
+    with pytest.raises(PolicyError, match="no strategy 'least_conn'; known are consistent_hash, least_request, p2c"):
         fleet.balancer(Policy(strategy="least_conn"))

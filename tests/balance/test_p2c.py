@@ -4,6 +4,7 @@ from collections import Counter
 from tests.balance import fleet
 from trimtab.balance import Outcome, Pick, Request
 from trimtab.balance.p2c import PowerOfTwoChoices
+from trimtab.model import Policy
 
 REQUEST = Request("/shop.Shop/Buy")
 
@@ -11,7 +12,7 @@ REQUEST = Request("/shop.Shop/Buy")
 def test_the_less_loaded_of_two_is_chosen() -> None:
     idle, busy = fleet.nodes(2)
     pick = Pick(busy, 0.0)
-    picker = PowerOfTwoChoices(random.Random(1)).picker([idle, busy])
+    picker = PowerOfTwoChoices(Policy(), random.Random(1)).picker([idle, busy])
     assert {picker.pick(REQUEST) for _ in range(100)} == {idle}
     pick.done(Outcome("OK"))
 
@@ -19,7 +20,7 @@ def test_the_less_loaded_of_two_is_chosen() -> None:
 def test_the_two_are_distinct_so_the_most_loaded_node_is_never_chosen() -> None:
     nodes = fleet.nodes(5)
     picks = [Pick(nodes[3], 0.0) for _ in range(2)] + [Pick(node, 0.0) for node in nodes if node is not nodes[3]]
-    picker = PowerOfTwoChoices(random.Random(1)).picker(nodes)
+    picker = PowerOfTwoChoices(Policy(), random.Random(1)).picker(nodes)
     assert nodes[3] not in {picker.pick(REQUEST) for _ in range(2_000)}
     for pick in picks:
         pick.done(Outcome("OK"))
@@ -29,7 +30,7 @@ def test_every_pair_is_drawn_equally_often() -> None:
     # With strictly ordered loads the winner tells the pair's better half: node k wins against all heavier ones.
     nodes = fleet.nodes(4)
     picks = [Pick(node, 0.0) for load, node in enumerate(nodes) for _ in range(load)]
-    picker = PowerOfTwoChoices(random.Random(1)).picker(nodes)
+    picker = PowerOfTwoChoices(Policy(), random.Random(1)).picker(nodes)
     draws = 60_000
     counts = Counter(picker.pick(REQUEST) for _ in range(draws))
     shares = [counts[node] / draws for node in nodes]
@@ -42,7 +43,7 @@ def test_every_pair_is_drawn_equally_often() -> None:
 def test_a_slow_node_gets_less() -> None:
     # Closed loop in virtual time: node 0 answers after 50 ticks, the others after 10.
     nodes = fleet.nodes(4)
-    picker = PowerOfTwoChoices(random.Random(1)).picker(nodes)
+    picker = PowerOfTwoChoices(Policy(), random.Random(1)).picker(nodes)
     ends: list[tuple[int, Pick]] = []
     counts: Counter[int] = Counter()
     for now in range(20_000):

@@ -1,20 +1,30 @@
 """Which endpoint gets this request. Pure: clock and random numbers are parameters, nothing here blocks or waits."""
 
-from .balancer import Balancer, Changes
-from .node import Connectivity, Node, Outcome, Pick
+from .balancer import Balancer, Changes, Tracer
+from .choice import Candidate, Choice
+from .cost import Cost
+from .node import Connectivity, Node
+from .pick import Outcome, Pick
 from .picker import Picker, Strategy
-from .registry import strategies
+from .recorder import Recorder
+from .registry import StrategyFactory, strategies
 from .request import Request
 
 __all__ = [
     "Balancer",
+    "Candidate",
     "Changes",
+    "Choice",
     "Connectivity",
+    "Cost",
     "Node",
     "Outcome",
     "Pick",
     "Picker",
+    "Recorder",
     "Request",
     "Strategy",
+    "StrategyFactory",
+    "Tracer",
     "strategies",
 ]

@@ -1,16 +1,36 @@
-"""The slow path: keeps the nodes of one service and publishes a picker whenever the usable ones change."""
+"""The slow path: keeps the nodes of one service and publishes a plan for picking whenever something about them changes."""
 
+import itertools
 import random
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 
 from ..model import Assignment, Health, Policy
 from .candidates import candidates
-from .node import Connectivity, Node, Pick
-from .picker import Picker
+from .choice import Choice, explained
+from .cost import cost_of
+from .feedback import Feedback
+from .load import LOADS
+from .newcomers import introduce, ramp_up
+from .node import Connectivity, Node
+from .outliers import Outliers
+from .pick import Pick
+from .picker import Picker, Strategy
+from .quota import Quota
+from .recorder import Recorder
 from .registry import strategy
 from .request import Request
 from .subset import subset
+from .success import odds, recover
+
+REFRESH_S = 0.1
+"""How old a ramp, a success rate or a reported weight may be where a pick uses it."""
+_AT_REST_S = 1.0
+"""How often to count up what was lost or not yet told, while nothing else changes."""
+_HARMLESS = 0.8
+"""With a success above it a node needs no quota: it could not get four times its fair share."""
+
+Tracer = Callable[[Request, Choice], object]
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,21 +43,58 @@ class Changes:
     """Nodes that left: retire them, their calls go on to the end."""
 
 
+class _Plan:
+    """How to pick until further notice."""
+
+    __slots__ = ("picker", "unlimited")
+
+    def __init__(self, picker: Picker, unlimited: Picker | None) -> None:
+        self.picker = picker
+        self.unlimited = unlimited
+        """Over the nodes without a quota, for when one that has a quota has used it up; None: nobody has one."""
+
+
 class Balancer:
     """Picks an endpoint for each call of one service.
 
-    Updates come from one thread at a time. `pick` may be called from any thread at any time: the only thing it reads is
-    the current picker, and updates replace that by one attribute assignment.
+    `update`, `adopt`, `connectivity_changed` and `refresh` are called in one thread at a time. `pick` may be called from any
+    thread at any time: all it reads of the slow path is the current plan, and that is replaced by one attribute assignment.
     """
 
-    def __init__(self, policy: Policy, *, client_id: str, rng: random.Random, clock: Callable[[], float]) -> None:
-        self._policy = policy
+    def __init__(
+        self,
+        policy: Policy,
+        *,
+        client_id: str,
+        rng: random.Random,
+        clock: Callable[[], float],
+        wake: Callable[[], object] | None = None,
+        recorder: Recorder | None = None,
+    ) -> None:
+        """`clock` is monotonic, in seconds. `wake` is called from any thread when it is time to `refresh`; without it the pick
+        that notices does that itself, which suits a single thread. Raises PolicyError."""
         self._client_id = client_id
+        self._rng = rng
         self._clock = clock
-        self._strategy = strategy(policy.strategy, rng)
+        self._wake = wake or self.refresh
+        self._recorder = recorder
+        self._turns = itertools.count()
         self._nodes: dict[tuple[str, int, str], Node] = {}
+        self._fleet: set[Pick] = set()
+        self._assignment: Assignment | None = None
         self._candidates: Sequence[Node] | None = ()
-        self._picker: Picker | None = None
+        self._plan: _Plan | None = None
+        self._published: Sequence[object] = ()
+        self._refreshed_at = self._due_at = float("-inf")
+        self._idle_pairs = 0
+        self.tracer: Tracer | None = None
+        """Told of every pick with its candidates and the reason; None costs nothing."""
+        self._take(policy)
+
+    @property
+    def policy(self) -> Policy:
+        """How it balances now."""
+        return self._policy
 
     @property
     def nodes(self) -> Collection[Node]:
@@ -49,30 +106,91 @@ class Balancer:
         """No call can be placed now, but a connection under way may change that."""
         return self._candidates is None
 
+    @property
+    def wants_reports(self) -> bool:
+        """Whether outcomes should carry the load reports of backends."""
+        return bool(getattr(self._strategy, "wants_reports", False))
+
+    @property
+    def idle_pairs(self) -> int:
+        """Picks so far whose two candidates were both idle; 0 where the strategy does not compare two."""
+        return int(getattr(self._strategy, "idle_pairs", 0))
+
+    # The fast path.
+
     def pick(self, request: Request) -> Pick | None:
-        """A node for this request, or None: then `waiting` tells whether waiting can help."""
-        while (picker := self._picker) is not None:
-            pick = Pick(picker.pick(request), self._clock())
-            if not pick.node.retired:
+        """A node for this request, or None: then `waiting` tells whether waiting can help.
+
+        Raises ValueError for a request whose declared cost is no number.
+        """
+        now = self._clock()
+        if now >= self._due_at:
+            self._due_at = now + REFRESH_S
+            self._wake()
+        while (plan := self._plan) is not None:
+            node = plan.picker.pick(request) if self.tracer is None else self._traced(plan.picker, request)
+            if plan.unlimited is not None:
+                turn = next(self._turns)
+                if node.quota is not None and not self._admitted(node, turn):
+                    node = plan.unlimited.pick(request)
+            pick = Pick(node, now) if self._cost_free else self._weighed(node, now, request)
+            if not node.retired:
+                if self._recorder is not None:
+                    self._recorder.picked(pick)
                 return pick
-            # Another thread let this node go between reading the picker and choosing: the next picker is already there.
+            # Another thread let this node go between reading the plan and choosing: the next plan is already there.
             pick.abandon()
         return None
 
+    def _weighed(self, node: Node, now: float, request: Request) -> Pick:
+        amount, declared = cost_of(request, self._policy.cost)
+        pick = Pick(node, now, amount)
+        if declared is not None:
+            declared.follow(pick)
+        return pick
+
+    def _traced(self, picker: Picker, request: Request) -> Node:
+        choice = explained(picker, request)
+        if self.tracer is not None:
+            self.tracer(request, choice)
+        return choice.node
+
+    @staticmethod
+    def _admitted(node: Node, turn: int) -> bool:
+        quota = node.quota
+        if quota is None:
+            return True
+        # A node that never answered is probed by one call at a time.
+        return (node.proven or not node.outstanding) and quota.admits(turn)
+
+    # The slow path.
+
+    def adopt(self, policy: Policy) -> Changes:
+        """Balance by another policy from now on. Raises PolicyError, and then the policy before stays."""
+        self._take(policy)
+        for node in self._nodes.values():
+            self._attach(node)
+        return self.update(self._assignment) if self._assignment is not None else Changes((), ())
+
     def update(self, assignment: Assignment) -> Changes:
         """Take over a new assignment. Nodes whose endpoint stays keep all they know."""
+        self._assignment = assignment
+        now = self._clock()
         usable = (item for item in assignment.endpoints() if item[1].health is not Health.UNHEALTHY)
-        before = self._nodes
+        before = dict(self._nodes)
+        known = tuple(before.values())
         self._nodes = {}
         opened: list[Node] = []
         for priority, endpoint in subset(usable, self._policy.max_connections, self._client_id):
             node = before.pop(endpoint.identity, None)
             if node is None:
                 node = Node(endpoint, priority)
+                introduce(node, assignment, known, now)
+                self._attach(node)
                 opened.append(node)
             node.endpoint, node.priority = endpoint, priority
             self._nodes[endpoint.identity] = node
-        self._publish()
+        self.refresh()
         return Changes(opened=tuple(opened), closed=tuple(before.values()))
 
     def connectivity_changed(self, node: Node, state: Connectivity) -> None:
@@ -81,9 +199,101 @@ class Balancer:
         if self._nodes.get(node.endpoint.identity) is node:
             self._publish()
 
+    def refresh(self) -> None:
+        """Bring up to date what changes with time, and publish it. Asked for by `wake` when it is due."""
+        now = self._clock()
+        self._refreshed_at = now
+        nodes = self._nodes.values()
+        if self._outliers is not None:
+            for node in self._outliers.run(nodes, now):
+                # Envoy's slow start counts from the last time an endpoint became usable.
+                node.ready_at = now
+        ramp_up(nodes, self._policy, now)
+        for node in nodes:
+            self._age(node, now)
+        self._ration()
+        self._publish()
+        self._due_at = self._next_due_at(now)
+        self._report_idle_pairs()
+
+    def _take(self, policy: Policy) -> None:
+        self._strategy: Strategy = strategy(policy, self._rng)
+        self._policy = policy
+        self._feedback = Feedback(policy, self._clock, self._refresh_soon, self._recorder)
+        detection = policy.outlier_detection
+        self._outliers = None if detection is None else Outliers(detection, self._clock(), self._ejected)
+        self._cost_free = policy.load != "cost"
+        self._published = ()
+        self._idle_pairs = self.idle_pairs
+
+    def _attach(self, node: Node) -> None:
+        node.load_of = LOADS[self._policy.load]
+        node.feedback = self._feedback
+        node.fleet = self._fleet if getattr(self._strategy, "counts_fleet", False) else None
+        node.boards = ()
+        if self._outliers is None:
+            node.tally = node.ejected_until = None
+        if self._policy.success_rate is None:
+            node.success = 1.0
+        if not self._policy.slow_start_s:
+            node.ramp = 1.0
+
+    def _age(self, node: Node, now: float) -> None:
+        if node.success < 1.0 and self._policy.success_rate is not None:
+            recover(node, now, self._policy.success_rate)
+        if not self._cost_free:
+            # Threads may lose an addition; what is in flight is never lost.
+            node.cost = sum(pick.cost for pick in tuple(node.outstanding))
+        if node.utilization is not None:
+            node.reported_weight = node.utilization.current(now, self._policy.weighted_round_robin)
+        node.reweigh()
+
+    def _ration(self) -> None:
+        """Grant quotas where they are needed, at rates that follow from everybody's shares."""
+        nodes = self._nodes.values()
+        total = sum(node.share * node.ramp for node in nodes)
+        for node in nodes:
+            if node.ramp == 1.0 and node.success > _HARMLESS and node.proven:
+                node.quota = None
+                continue
+            if node.quota is None:
+                node.quota = Quota(next(self._turns), self._rng.random())
+            fair = node.endpoint.weight * node.ramp / total
+            most = odds(node.success)
+            node.quota.rate = fair * (most if node.ramp == 1.0 and node.proven else min(1.0, most))
+
+    def _next_due_at(self, now: float) -> float:
+        """When something will have changed without anybody telling; a fleet at rest costs nothing."""
+        if any(
+            node.quota is not None or node.success < 1.0 or node.utilization is not None
+            for node in self._nodes.values()
+        ):
+            return now + REFRESH_S
+        due_at = now + _AT_REST_S if self._recorder is not None or not self._cost_free else float("inf")
+        return due_at if self._outliers is None else min(due_at, self._outliers.next_at(self._nodes.values()))
+
+    def _refresh_soon(self) -> None:
+        self._due_at = min(self._due_at, self._refreshed_at + REFRESH_S)
+
+    def _ejected(self, node: Node, reason: str) -> None:
+        if self._recorder is not None:
+            self._recorder.ejected(node, reason)
+
+    def _report_idle_pairs(self) -> None:
+        if self._recorder is not None and self.idle_pairs > self._idle_pairs:
+            self._recorder.idle_pairs(self.idle_pairs - self._idle_pairs)
+        self._idle_pairs = self.idle_pairs
+
     def _publish(self) -> None:
         usable = candidates(self._nodes.values())
-        if usable == self._candidates:
-            return
         self._candidates = usable
-        self._picker = self._strategy.picker(usable) if usable else None
+        if not usable:
+            self._plan, self._published = None, ()
+            return
+        unlimited = [node for node in usable if node.quota is None]
+        state = [(node, node.quota is None, node.share, node.factor, node.reported_weight) for node in usable]
+        if state == self._published:
+            return
+        self._published = state
+        rationed = 0 < len(unlimited) < len(usable)
+        self._plan = _Plan(self._strategy.picker(usable), self._strategy.picker(unlimited) if rationed else None)

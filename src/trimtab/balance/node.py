@@ -1,15 +1,23 @@
-"""What this client knows about one endpoint, and the guard that keeps its in-flight count honest.
+"""What this client knows about one endpoint.
 
-A node does not count calls up and down: it holds the set of picks that are not done. Adding to and discarding from a set
+A node does not count calls up and down: it holds the set of picks that are not done. Adding to and removing from a set
 are single atomic operations, so threads need no lock, and a second `done` for the same call changes nothing. A leaked or
-doubled in-flight count, the classic bug of client-side balancers, has no place to happen.
+doubled in-flight count, the classic bug of client-side balancers, has no place to happen (docs/adr/0005).
 """
 
 import enum
 from collections.abc import Callable
-from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from ..model import Endpoint
+from .load import LoadOf, in_flight
+
+if TYPE_CHECKING:
+    from .feedback import Feedback
+    from .pick import Pick
+    from .quota import Quota
+    from .tally import Tally
+    from .utilization import Utilization
 
 
 class Connectivity(enum.Enum):
@@ -21,24 +29,42 @@ class Connectivity(enum.Enum):
     TRANSIENT_FAILURE = "transient failure"
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """How a call ended, in the words of its protocol: `OK`, `DEADLINE_EXCEEDED`, `CANCELLED`, …"""
-
-    status: str
-
-
 class Node:
-    """One endpoint as this client experiences it. Kept by identity while the endpoint stays in the assignment."""
+    """One endpoint as this client experiences it. Kept by identity while the endpoint stays in the assignment.
+
+    The score, by which every strategy compares, is `load / (weight × ramp × success)`; lower is better. It is kept up to date
+    by whoever changes a part of it, because it is read far more often: `rescore` after the load, `reweigh` after the others.
+    """
 
     __slots__ = (
+        "boards",
         "connectivity",
+        "cost",
+        "ejected_until",
+        "ejections",
         "endpoint",
+        "factor",
+        "failures_in_row",
+        "feedback",
+        "fleet",
+        "latency_at",
+        "latency_s",
+        "load_of",
         "on_drained",
         "outstanding",
         "priority",
+        "proven",
+        "quota",
+        "ramp",
+        "ready_at",
+        "reported_weight",
         "retired",
+        "score",
+        "success",
+        "success_at",
+        "tally",
         "transport",
+        "utilization",
     )
 
     def __init__(self, endpoint: Endpoint, priority: int = 0, transport: object = None) -> None:
@@ -53,10 +79,70 @@ class Node:
         self.on_drained: Callable[[Node], None] | None = None
         """Called when a retired node has no call left: at least once, from any thread that ends a call."""
 
+        self.load_of: LoadOf = in_flight
+        self.cost = 0.0
+        """What the picks in flight weigh together, where cost is declared."""
+        self.latency_s = 0.0
+        """Peak EWMA of the latency; 0: no call was answered yet."""
+        self.latency_at = 0.0
+
+        self.ready_at: float | None = None
+        """When its slow start began, on the balancer's clock; None: it is not new."""
+        self.ramp = 1.0
+        """Share by slow start, relative to a full one."""
+        self.success = 1.0
+        """Moving average of the calls that succeeded."""
+        self.success_at = 0.0
+        self.failures_in_row = 0
+        self.proven = True
+        """Whether it has ever answered; until then it gets one call at a time."""
+        self.quota: Quota | None = None
+        """How many picks it may have at most; None: as many as it wins."""
+        self.ejected_until: float | None = None
+        """When it may take calls again, on the balancer's clock; None: it may now."""
+        self.ejections = 0
+        """How many times in a row it was ejected, as far as not forgiven (gRFC A50's multiplier)."""
+        self.tally: Tally | None = None
+        """Successes and failures since the last sweep, where outliers are detected."""
+        self.utilization: Utilization | None = None
+        """Its load reports, where they are wanted."""
+        self.reported_weight: float | None = None
+        """The weight that follows from them; None: they do not count now."""
+
+        self.feedback: Feedback | None = None
+        """Who learns from its calls."""
+        self.fleet: set[Pick] | None = None
+        """The picks in flight on all nodes together, where a strategy wants to know."""
+        self.boards: tuple[tuple[list[float], int], ...] = ()
+        """Where strategies want the score written down."""
+        self.factor = 1.0 / endpoint.weight
+        self.score = 0.0
+
     @property
     def in_flight(self) -> int:
         """Calls picked for this node and not done."""
         return len(self.outstanding)
+
+    @property
+    def load(self) -> float:
+        """What the policy takes for load."""
+        return self.load_of(self)
+
+    @property
+    def share(self) -> float:
+        """What it may take relative to others by weight and success, whatever its load."""
+        return self.endpoint.weight * self.success
+
+    def rescore(self) -> None:
+        """The load has changed."""
+        self.score = score = self.load_of(self) * self.factor
+        for board, slot in self.boards:
+            board[slot] = score
+
+    def reweigh(self) -> None:
+        """Weight, ramp or success have changed."""
+        self.factor = 1.0 / (self.endpoint.weight * self.ramp * self.success)
+        self.rescore()
 
     def retire(self, on_drained: "Callable[[Node], None]") -> None:
         """Let go of the node as soon as its last call has ended, which may be now."""
@@ -67,25 +153,3 @@ class Node:
 
     def __repr__(self) -> str:
         return f"<Node {self.endpoint.authority} {self.connectivity.value}, {self.in_flight} in flight>"
-
-
-class Pick:
-    """The node chosen for one call. `done` must be called however the call ends; once it was, again is harmless."""
-
-    __slots__ = ("__weakref__", "node", "started_at")
-
-    def __init__(self, node: Node, started_at: float) -> None:
-        self.node = node
-        self.started_at = started_at
-        node.outstanding.add(self)
-
-    def done(self, outcome: Outcome) -> None:
-        """The call ended. `outcome` feeds what the node remembers about its endpoint."""
-        self.abandon()
-
-    def abandon(self) -> None:
-        """Give the pick back: the call was never made."""
-        node = self.node
-        node.outstanding.discard(self)
-        if node.retired and not node.outstanding and node.on_drained is not None:
-            node.on_drained(node)

@@ -1,4 +1,4 @@
-"""Power of two choices: of two random nodes the less loaded one.
+"""Power of two choices: of two random nodes the one with the better score.
 
 Mitzenmacher, "The Power of Two Choices in Randomized Load Balancing" (2001). The two are distinct: drawing with
 replacement compares a node with itself in 1 of n picks, which small fleets feel (envoyproxy/envoy#11004).
@@ -7,38 +7,106 @@ replacement compares a node with itself in 1 of n picks, which small fleets feel
 import random
 from collections.abc import Sequence
 
+from ..model import Policy
+from .choice import Choice
 from .node import Node
 from .picker import Picker
 from .request import Request
+from .shares import draw, even
+
+_TRIES = 8
 
 
 class PowerOfTwoChoices:
-    """Strategy `p2c`: load is the number of calls in flight from this client."""
+    """Strategy `p2c`."""
 
-    def __init__(self, rng: random.Random) -> None:
+    def __init__(self, policy: Policy, rng: random.Random) -> None:
         self._rng = rng
+        self.idle_pairs = 0
+        """Picks whose two candidates were both idle: where they are many, load says nothing (finagle's `p2c_zero`)."""
 
     def picker(self, nodes: Sequence[Node]) -> Picker:
-        return _PowerOfTwoPicker(tuple(nodes), self._rng)
+        if len(nodes) == 1:
+            return _OnlyPicker(nodes[0])
+        return _EvenPicker(self, nodes, self._rng) if even(nodes) else _WeightedPicker(self, nodes, self._rng)
 
 
-class _PowerOfTwoPicker:
-    __slots__ = ("_nodes", "_others", "_random", "_size")
+class _OnlyPicker:
+    __slots__ = ("_node",)
 
-    def __init__(self, nodes: tuple[Node, ...], rng: random.Random) -> None:
-        self._nodes = nodes
+    def __init__(self, node: Node) -> None:
+        self._node = node
+
+    def pick(self, request: Request) -> Node:
+        return self._node
+
+
+class _EvenPicker:
+    __slots__ = ("_nodes", "_others", "_random", "_size", "_strategy")
+
+    def __init__(self, strategy: PowerOfTwoChoices, nodes: Sequence[Node], rng: random.Random) -> None:
+        self._strategy = strategy
+        self._nodes = tuple(nodes)
         self._size = len(nodes)
         self._others = len(nodes) - 1
         self._random = rng.random
 
     def pick(self, request: Request) -> Node:
         nodes = self._nodes
-        if not self._others:
-            return nodes[0]
         i = int(self._random() * self._size)
         j = int(self._random() * self._others)
         # Drawing j among the others and stepping over i makes the pair distinct and unbiased (finagle's P2CPick).
         if j >= i:
             j += 1
         first, second = nodes[i], nodes[j]
-        return first if len(first.outstanding) <= len(second.outstanding) else second
+        if first.score < second.score:
+            return first
+        if first.score > second.score:
+            return second
+        if not first.score:
+            self._strategy.idle_pairs += 1
+        return first
+
+    def explain(self, request: Request) -> Choice:
+        """The same pick with its two candidates."""
+        i, j = int(self._random() * self._size), int(self._random() * self._others)
+        return better(self._nodes[i], self._nodes[j + (j >= i)])
+
+
+class _WeightedPicker:
+    """Draws by share. The first of the two wins ties, so idle nodes are picked exactly by their shares."""
+
+    __slots__ = ("_draw", "_nodes", "_strategy")
+
+    def __init__(self, strategy: PowerOfTwoChoices, nodes: Sequence[Node], rng: random.Random) -> None:
+        self._strategy = strategy
+        self._nodes = tuple(nodes)
+        self._draw = draw(nodes, rng)
+
+    def pick(self, request: Request) -> Node:
+        first, second = self._pair()
+        if second.score < first.score:
+            return second
+        if not first.score:
+            self._strategy.idle_pairs += 1
+        return first
+
+    def explain(self, request: Request) -> Choice:
+        """The same pick with its two candidates."""
+        return better(*self._pair())
+
+    def _pair(self) -> tuple[Node, Node]:
+        nodes, draw = self._nodes, self._draw
+        i = draw()
+        for _ in range(_TRIES):
+            if (j := draw()) != i:
+                return nodes[i], nodes[j]
+        # One node has nearly all of the weight: its neighbour is as good as any.
+        return nodes[i], nodes[i - 1]
+
+
+def better(first: Node, second: Node) -> Choice:
+    """The one with the better score; the first if there is none."""
+    chosen = second if second.score < first.score else first
+    why = "equal scores, the first drawn" if first.score == second.score else "the lower score of two"
+    return Choice.of(chosen, (first, second), why)

@@ -4,28 +4,39 @@ import itertools
 import random
 from collections.abc import Sequence
 
+from ..model import Policy
 from .node import Node
 from .picker import Picker
 from .request import Request
+
+_SKIPS = 3
 
 
 class RoundRobin:
     """Strategy `round_robin`. Starts at a random node, so that many clients do not march in step."""
 
-    def __init__(self, rng: random.Random) -> None:
+    def __init__(self, policy: Policy, rng: random.Random) -> None:
+        self._rng = rng
         # The turn outlives the picker: a topology change does not send everyone back to the first node.
         self._turns = itertools.count(rng.randrange(1 << 16))
 
     def picker(self, nodes: Sequence[Node]) -> Picker:
-        return _RoundRobinPicker(tuple(nodes), self._turns)
+        return _RoundRobinPicker(nodes, self._turns, self._rng)
 
 
 class _RoundRobinPicker:
-    __slots__ = ("_nodes", "_turns")
+    __slots__ = ("_nodes", "_random", "_turns")
 
-    def __init__(self, nodes: tuple[Node, ...], turns: "itertools.count[int]") -> None:
-        self._nodes = nodes
+    def __init__(self, nodes: Sequence[Node], turns: "itertools.count[int]", rng: random.Random) -> None:
+        self._nodes = tuple(nodes)
         self._turns = turns
+        self._random = rng.random
 
     def pick(self, request: Request) -> Node:
-        return self._nodes[next(self._turns) % len(self._nodes)]
+        node = self._nodes[next(self._turns) % len(self._nodes)]
+        for _ in range(_SKIPS):
+            # A node that fails misses a part of its turns.
+            if node.success == 1.0 or self._random() < node.success:
+                break
+            node = self._nodes[next(self._turns) % len(self._nodes)]
+        return node

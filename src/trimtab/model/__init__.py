@@ -3,11 +3,13 @@
 from .assignment import Assignment, LocalityEndpoints
 from .endpoint import Endpoint, Health, Locality
 from .load_report import LoadReport
-from .policy import OutlierDetection, Policy
+from .policy import Policy
+from .policy_parts import ConsistentHash, OutlierDetection, SuccessRate, WeightedRoundRobin
 from .target import ServiceRef
 
 __all__ = [
     "Assignment",
+    "ConsistentHash",
     "Endpoint",
     "Health",
     "LoadReport",
@@ -16,4 +18,6 @@ __all__ = [
     "OutlierDetection",
     "Policy",
     "ServiceRef",
+    "SuccessRate",
+    "WeightedRoundRobin",
 ]

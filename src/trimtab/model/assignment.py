@@ -27,6 +27,9 @@ class Assignment:
     localities: tuple[LocalityEndpoints, ...] = ()
     version: str = field(default="", compare=False)
     """Content hash given by the control plane; two equal assignments have equal versions."""
+    clock_offset_s: float | None = field(default=None, compare=False)
+    """What to add to the control plane's Unix time, as in `Endpoint.ready_since`, to get the time of this process's monotonic
+    clock; None: not known."""
 
     def endpoints(self) -> Iterator[tuple[int, Endpoint]]:
         """Every endpoint with its priority."""

@@ -1,7 +1,7 @@
 """One address that can serve a service, as the control plane describes it."""
 
 import enum
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from ipaddress import ip_address
 
 
@@ -44,6 +44,9 @@ class Endpoint:
     """Name for people: the Pod's name where there is one."""
     uid: str = ""
     """What tells two endpoints apart that had the same address at different times: the Pod's uid."""
+    ready_since: float | None = field(default=None, compare=False)
+    """Since when it takes requests, in Unix seconds on the control plane's clock; None: not known, so not new. No part of an
+    assignment's version: replicas may have seen it at different times."""
 
     @property
     def identity(self) -> tuple[str, int, str]:

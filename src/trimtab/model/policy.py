@@ -1,64 +1,75 @@
 """How one service is balanced."""
 
-from dataclasses import dataclass
-from typing import Any, Self
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, Protocol, Self
 
 from ..errors import PolicyError
-from .schema import from_mapping, in_range, to_mapping
+from .policy_parts import ConsistentHash, OutlierDetection, SuccessRate, WeightedRoundRobin
+from .schema import CODE_ONLY, from_mapping, in_range, one_of, to_mapping
+
+LOADS = ("in_flight", "peak_ewma", "cost")
+
+_SUCCESS_RATE, _WEIGHTED_ROUND_ROBIN, _CONSISTENT_HASH = SuccessRate(), WeightedRoundRobin(), ConsistentHash()
 
 
-@dataclass(frozen=True, slots=True)
-class OutlierDetection:
-    """When an endpoint that fails is left out for a while: fields and defaults of gRFC A50 and Envoy's outlier detection."""
+class StrategyObject(Protocol):
+    """What this floor knows of a `trimtab.balance.Strategy`."""
 
-    interval_s: float = 10.0
-    base_ejection_time_s: float = 30.0
-    max_ejection_time_s: float = 300.0
-    max_ejection_percent: int = 10
-    success_rate_stdev_factor: int = 1900
-    """In thousandths of a standard deviation."""
-    success_rate_minimum_hosts: int = 5
-    success_rate_request_volume: int = 100
-    failure_percentage_threshold: int = 85
-    failure_percentage_minimum_hosts: int = 5
-    failure_percentage_request_volume: int = 50
-    consecutive_5xx: int = 5
-    """Envoy only: gRPC knows no consecutive failures."""
+    def picker(self, nodes: Any) -> Any:
+        """A picker over `nodes`."""
+        ...
 
-    def __post_init__(self) -> None:
-        path = "policy.outlier_detection"
-        for name in ("interval_s", "base_ejection_time_s", "max_ejection_time_s"):
-            in_range(f"{path}.{name}", getattr(self, name), 0.001, 315_576_000_000)
-        for name in ("max_ejection_percent", "failure_percentage_threshold"):
-            in_range(f"{path}.{name}", getattr(self, name), 0, 100)
-        if self.max_ejection_time_s < self.base_ejection_time_s:
-            raise PolicyError(f"{path}.max_ejection_time_s: expected at least base_ejection_time_s")
+
+StrategyMaker = Callable[[Any, Any], StrategyObject]
+"""A strategy from a policy and a random number generator."""
 
 
 @dataclass(frozen=True, slots=True)
 class Policy:
     """Balancing policy of one service. Raises PolicyError for a field out of range."""
 
-    strategy: str = "p2c"
-    """Which picker: a name from `trimtab.balance.strategies()`."""
+    strategy: str | StrategyObject | StrategyMaker = "p2c"
+    """Which picker: a name from `trimtab.balance.strategies()`. In code also a `trimtab.balance.Strategy`, or what makes one from
+    the policy and a random number generator."""
     max_connections: int = 100
     """At most this many endpoints of the service are connected to by one channel; beyond it a stable subset is used."""
     connect_timeout_s: float = 5.0
     """How long an endpoint may take to accept a connection."""
+    load: str = "in_flight"
+    """What an endpoint's load is: calls `in_flight`, `peak_ewma` (latency times calls in flight) or `cost` (the sum of what the
+    calls in flight weigh, as their callers say)."""
+    peak_ewma_decay_s: float = 10.0
+    """Time constant in which a latency peak is forgotten."""
     slow_start_s: float = 0.0
-    """How long a new endpoint takes to reach its full share; 0: at once. Honoured by Envoy (`slow_start_window`)."""
+    """How long a new endpoint takes to reach its full share; 0: at once (Envoy's `slow_start_window`)."""
+    slow_start_aggression: float = 1.0
+    """Shape of the ramp: 1 is linear, more is faster at the beginning (Envoy's `aggression`)."""
+    slow_start_min: float = 0.1
+    """Where the ramp begins, relative to a full share (Envoy's `min_weight_percent`)."""
+    success_rate: SuccessRate | None = _SUCCESS_RATE
+    """None: failures do not push traffic away."""
     max_requests: int | None = None
     """Calls in flight to the service from one client beyond which calls fail at once; None: the client's default. Honoured by
     Envoy and stock gRPC (gRFC A32)."""
     outlier_detection: OutlierDetection | None = None
-    """None: endpoints are not ejected. Honoured by Envoy and stock gRPC."""
+    """None: endpoints are not ejected."""
+    weighted_round_robin: WeightedRoundRobin = _WEIGHTED_ROUND_ROBIN
+    consistent_hash: ConsistentHash = _CONSISTENT_HASH
+    cost: Callable[[Any], float] | None = field(default=None, metadata=CODE_ONLY)
+    """What a `trimtab.balance.Request` weighs where `load` is `cost`; only in code. Without it the request's attribute `cost`
+    says so, and 1 is what a request weighs that says nothing."""
 
     def __post_init__(self) -> None:
         if not self.strategy:
             raise PolicyError("policy.strategy: expected the name of a strategy, got an empty string")
         in_range("policy.max_connections", self.max_connections, 1)
         in_range("policy.connect_timeout_s", self.connect_timeout_s, 0.001, 3600)
+        one_of("policy.load", self.load, LOADS)
+        in_range("policy.peak_ewma_decay_s", self.peak_ewma_decay_s, 0.001, 86_400)
         in_range("policy.slow_start_s", self.slow_start_s, 0, 86_400)
+        in_range("policy.slow_start_aggression", self.slow_start_aggression, 0.001, 1000)
+        in_range("policy.slow_start_min", self.slow_start_min, 0, 1)
         if self.max_requests is not None:
             in_range("policy.max_requests", self.max_requests, 1, 2**32 - 1)
 
@@ -68,5 +79,5 @@ class Policy:
         return from_mapping(cls, value, "policy")
 
     def to_mapping(self) -> dict[str, Any]:
-        """The fields that differ from the defaults; `from_mapping` reads them back."""
+        """The fields that differ from the defaults; `from_mapping` reads them back. What only code can set is left out."""
         return to_mapping(self)

@@ -1,0 +1,148 @@
+"""Equal keys to the same node, unless that is loaded beyond its bound.
+
+Mirrokni, Thorup, Zadimoghaddam, "Consistent Hashing with Bounded Loads" (2016): walk the ring past nodes that have more than
+`bound` times the average.
+"""
+
+import random
+from bisect import bisect
+from collections.abc import Callable, Iterator, Sequence
+from hashlib import blake2b
+from math import ceil
+
+from ..model import ConsistentHash as Settings
+from ..model import Policy
+from .choice import Choice
+from .node import Node
+from .picker import Picker
+from .request import Request
+
+_POINTS = 64
+"""Places on the ring of a node of the largest weight; more are fairer and slower to build."""
+_PER_DIGEST = 8
+_Identity = tuple[str, int, str]
+
+
+class ConsistentHash:
+    """Strategy `consistent_hash`: caches, sessions, prefixes of language models stay where they are warm."""
+
+    counts_fleet = True
+
+    def __init__(self, policy: Policy, rng: random.Random) -> None:
+        self._key = _key(policy.consistent_hash)
+        self._bound = policy.consistent_hash.bound
+        self._rng = rng
+        self._places: dict[_Identity, tuple[int, ...]] = {}
+        self._rings: dict[tuple[Node, ...], _Ring] = {}
+
+    def picker(self, nodes: Sequence[Node]) -> Picker:
+        return _RingPicker(self._ring(tuple(nodes)), nodes, self._key, self._bound, self._rng)
+
+    def _ring(self, nodes: tuple[Node, ...]) -> "_Ring":
+        """Weights and places change rarely, scores always: a ring is made once."""
+        heaviest = max(node.endpoint.weight for node in nodes)
+        counts = [max(1, round(_POINTS * node.endpoint.weight / heaviest)) for node in nodes]
+        ring = self._rings.get(nodes)
+        if ring is None or ring.counts != counts:
+            ring = _Ring(nodes, counts, self._places)
+            # One for all nodes, one for those without a quota.
+            self._rings = {**dict(list(self._rings.items())[-1:]), nodes: ring}
+            self._places = {identity: self._places[identity] for r in self._rings.values() for identity in r.identities}
+        return ring
+
+
+class _Ring:
+    def __init__(self, nodes: Sequence[Node], counts: list[int], places: dict[_Identity, tuple[int, ...]]) -> None:
+        self.counts = counts
+        self.identities = [node.endpoint.identity for node in nodes]
+        points: list[tuple[int, int]] = []
+        for index, (identity, count) in enumerate(zip(self.identities, counts, strict=True)):
+            if identity not in places:
+                places[identity] = _places(identity)
+            points += ((place, index) for place in places[identity][:count])
+        points.sort()
+        self.places = [place for place, _ in points]
+        self.owners = [owner for _, owner in points]
+
+
+class _RingPicker:
+    __slots__ = ("_bound", "_key", "_nodes", "_random", "_ring", "_shares")
+
+    def __init__(
+        self,
+        ring: _Ring,
+        nodes: Sequence[Node],
+        key: Callable[[Request], object],
+        bound: float,
+        rng: random.Random,
+    ) -> None:
+        self._ring = ring
+        self._nodes = tuple(nodes)
+        self._key = key
+        self._bound = bound
+        self._random = rng.random
+        total = sum(1.0 / node.factor for node in nodes)
+        self._shares = [bound / node.factor / total for node in nodes]
+
+    def pick(self, request: Request) -> Node:
+        nodes, shares = self._nodes, self._shares
+        calls = self._fleet() + 1
+        owners = self._owners(request)
+        home = next(owners)
+        if len(nodes[home].outstanding) < ceil(shares[home] * calls):
+            return nodes[home]
+        seen = {home}
+        for owner in owners:
+            if owner not in seen:
+                if len(nodes[owner].outstanding) < ceil(shares[owner] * calls):
+                    return nodes[owner]
+                seen.add(owner)
+                if len(seen) == len(nodes):
+                    break
+        return nodes[home]
+
+    def explain(self, request: Request) -> Choice:
+        """The same pick beside the key's home."""
+        home = self._nodes[next(self._owners(request))]
+        node = self.pick(request)
+        why = "the key's home" if node is home else "the key's home is loaded beyond its bound"
+        return Choice.of(node, (home,) if node is home else (home, node), why)
+
+    def _owners(self, request: Request) -> Iterator[int]:
+        """Nodes by index, in the order of the ring from the key on."""
+        ring, key = self._ring, self._key(request)
+        if key is None:
+            start = int(self._random() * len(ring.places))
+        else:
+            data = key if isinstance(key, bytes) else str(key).encode()
+            start = bisect(ring.places, int.from_bytes(blake2b(data, digest_size=8).digest()))
+        for index in range(start, start + len(ring.owners)):
+            yield ring.owners[index % len(ring.owners)]
+
+    def _fleet(self) -> int:
+        fleet = self._nodes[0].fleet
+        return sum(len(node.outstanding) for node in self._nodes) if fleet is None else len(fleet)
+
+
+def _places(identity: _Identity) -> tuple[int, ...]:
+    name = "\0".join(map(str, identity)).encode()
+    places: list[int] = []
+    for block in range(_POINTS // _PER_DIGEST):
+        digest = blake2b(name, digest_size=64, salt=block.to_bytes(16)).digest()
+        places += (int.from_bytes(digest[start : start + 8]) for start in range(0, 64, 8))
+    return tuple(places)
+
+
+def _key(settings: Settings) -> Callable[[Request], object]:
+    if settings.key is not None:
+        return settings.key
+    name, attribute = settings.metadata.lower(), settings.attribute
+
+    def by_name(request: Request) -> object:
+        if name:
+            for key, value in request.metadata:
+                if key == name:
+                    return value
+        return request.attributes.get(attribute)
+
+    return by_name

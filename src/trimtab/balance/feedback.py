@@ -1,0 +1,76 @@
+"""What a node learns from each call that ends."""
+
+from collections.abc import Callable
+
+from ..model import Policy, SuccessRate
+from .load import observe_latency
+from .pick import Outcome, Pick
+from .recorder import Recorder
+from .success import NO_EVIDENCE, failed, failing, succeeded
+from .utilization import Utilization
+
+
+class Feedback:
+    """The lessons of one service's calls, as its policy draws them. Called from any thread that ends a call.
+
+    Two calls of one node that end in the same moment on two threads may overwrite each other's contribution to an average.
+    What must be exact, the calls in flight, is not kept here.
+    """
+
+    def __init__(
+        self,
+        policy: Policy,
+        clock: Callable[[], float],
+        refresh_soon: Callable[[], object],
+        recorder: Recorder | None,
+    ) -> None:
+        self._clock = clock
+        self._refresh_soon = refresh_soon
+        self._recorder = recorder
+        self._success = policy.success_rate
+        # Where only outliers are looked for, what is a failure is still to be known.
+        self._failing = failing((policy.success_rate or SuccessRate()).failures)
+        self._decay_s = policy.peak_ewma_decay_s if policy.load == "peak_ewma" else None
+        self._consecutive = 0 if policy.outlier_detection is None else policy.outlier_detection.consecutive_5xx
+        self._reports = policy.weighted_round_robin
+
+    def ended(self, pick: Pick, outcome: Outcome) -> None:
+        """A call ended, for the first time and with this outcome."""
+        node, status = pick.node, outcome.status
+        now = self._clock()
+        if status in self._failing:
+            self._failed(pick, now)
+        elif status not in NO_EVIDENCE:
+            node.failures_in_row = 0
+            node.proven = True
+            if node.success < 1.0 and self._success is not None:
+                succeeded(node, now, self._success)
+                node.reweigh()
+            if node.tally is not None:
+                node.tally.successes += 1
+            if self._decay_s is not None:
+                observe_latency(node, now - pick.started_at, now, self._decay_s)
+                node.rescore()
+        if outcome.report is not None:
+            if node.utilization is None:
+                node.utilization = Utilization()
+                self._refresh_soon()
+            node.utilization.reported(outcome.report, now, self._reports)
+        if self._recorder is not None:
+            self._recorder.ended(pick, outcome, now - pick.started_at)
+
+    def _failed(self, pick: Pick, now: float) -> None:
+        node = pick.node
+        node.failures_in_row += 1
+        if self._success is not None:
+            failed(node, now, self._success)
+            node.reweigh()
+        if node.tally is not None:
+            node.tally.failures += 1
+            if node.failures_in_row == self._consecutive:
+                node.tally.tripped = True
+        # A failure's own latency is no good news, only a bad one may count.
+        if self._decay_s is not None and now - pick.started_at > node.latency_s > 0:
+            observe_latency(node, now - pick.started_at, now, self._decay_s)
+            node.rescore()
+        self._refresh_soon()

@@ -1,0 +1,38 @@
+"""How new endpoints come to their share: slow start, and one call at a time until the first answer."""
+
+from collections.abc import Collection
+
+from ..model import Assignment, Policy
+from .node import Node
+from .slow_start import ramp
+
+
+def introduce(node: Node, assignment: Assignment, known: Collection[Node], now: float) -> None:
+    """A node is new to this client. Whether its endpoint is new to everyone, the control plane knows."""
+    since, offset_s = node.endpoint.ready_since, assignment.clock_offset_s
+    if since is not None and offset_s is not None:
+        # Clocks run apart, and an endpoint is never younger than its appearance here.
+        node.ready_at = min(now, since + offset_s)
+    elif known:
+        node.ready_at = now
+    # Where nobody is known yet, all are called at once: there is nobody to wait with.
+    node.proven = not any(other.proven for other in known)
+
+
+def ramp_up(nodes: Collection[Node], policy: Policy, now: float) -> None:
+    """Bring every node's ramp up to date, relative to the node that is furthest: a fleet that is all new ramps nobody."""
+    if not policy.slow_start_s:
+        return
+    ramps = {node: _ramp(node, policy, now) for node in nodes}
+    furthest = max(ramps.values(), default=1.0)
+    for node, value in ramps.items():
+        if node.ramp != value / furthest:
+            node.ramp = value / furthest
+            node.reweigh()
+
+
+def _ramp(node: Node, policy: Policy, now: float) -> float:
+    if node.ready_at is None:
+        return 1.0
+    age_s = now - node.ready_at
+    return ramp(age_s, policy.slow_start_s, policy.slow_start_aggression, policy.slow_start_min)

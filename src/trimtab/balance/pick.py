@@ -1,0 +1,68 @@
+"""The node chosen for one call, and the guard that keeps its in-flight count honest."""
+
+from dataclasses import dataclass
+
+from ..model import LoadReport
+from .node import Node
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How a call ended, in the words of its protocol: `OK`, `DEADLINE_EXCEEDED`, `CANCELLED`, … or an HTTP status."""
+
+    status: str
+    report: LoadReport | None = None
+
+
+class Pick:
+    """The node chosen for one call. `done` must be called however the call ends; once it was, again is harmless."""
+
+    __slots__ = ("__weakref__", "_cost", "node", "started_at")
+
+    def __init__(self, node: Node, started_at: float, cost: float = 0.0) -> None:
+        self.node = node
+        self.started_at = started_at
+        self._cost = cost
+        node.outstanding.add(self)
+        if node.fleet is not None:
+            node.fleet.add(self)
+        if cost:
+            node.cost += cost
+        node.rescore()
+
+    def done(self, outcome: Outcome) -> None:
+        """The call ended. `outcome` feeds what the node remembers about its endpoint."""
+        node = self.node
+        if self._leave(node) and (feedback := node.feedback) is not None:
+            feedback.ended(self, outcome)
+
+    def abandon(self) -> None:
+        """Give the pick back: the call was never made."""
+        self._leave(self.node)
+
+    @property
+    def cost(self) -> float:
+        """What the call weighs. May be corrected while it runs."""
+        return self._cost
+
+    @cost.setter
+    def cost(self, cost: float) -> None:
+        before, self._cost = self._cost, cost
+        if self in self.node.outstanding:
+            self.node.cost += cost - before
+            self.node.rescore()
+
+    def _leave(self, node: Node) -> bool:
+        """Whether it was still in flight: exactly one caller is told so, whatever threads race."""
+        try:
+            node.outstanding.remove(self)
+        except KeyError:
+            return False
+        if node.fleet is not None:
+            node.fleet.discard(self)
+        if self._cost:
+            node.cost -= self._cost
+        node.rescore()
+        if node.retired and not node.outstanding and node.on_drained is not None:
+            node.on_drained(node)
+        return True

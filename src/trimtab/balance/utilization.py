@@ -1,0 +1,34 @@
+"""A node's weight from its load reports (gRFC A58)."""
+
+from ..model import LoadReport, WeightedRoundRobin
+
+
+class Utilization:
+    """The newest usable report of one node."""
+
+    __slots__ = ("first_at", "last_at", "weight")
+
+    def __init__(self) -> None:
+        self.weight = 0.0
+        self.first_at: float | None = None
+        """Since when reports have come without a gap."""
+        self.last_at = 0.0
+
+    def reported(self, report: LoadReport, now: float, settings: WeightedRoundRobin) -> None:
+        """Take in a report; one that tells no weight says nothing."""
+        weight = report.weight(settings.error_utilization_penalty)
+        if weight is None:
+            return
+        if self.first_at is None:
+            self.first_at = now
+        self.weight, self.last_at = weight, now
+
+    def current(self, now: float, settings: WeightedRoundRobin) -> float | None:
+        """The weight, unless the reports are too old or have not come for long enough."""
+        if self.first_at is None:
+            return None
+        if now - self.last_at >= settings.expiration_s:
+            # What comes after a gap has to prove itself anew (A58).
+            self.first_at = None
+            return None
+        return self.weight if now - self.first_at >= settings.blackout_s else None
