@@ -18,6 +18,7 @@ class Directory:
         self._timeline = timeline
         self._delay_s = propagation_delay_s
         self._pods: dict[int, tuple[Pod, Health]] = {}
+        self._ready_since_s: dict[int, float] = {}
         self._clients: Sequence[Client] = ()
         self._version = 0
         self._out = False
@@ -29,7 +30,9 @@ class Directory:
         self._deliver(self._assignment())
 
     def ready(self, pod: Pod) -> None:
-        """The pod takes requests."""
+        """The pod takes requests, since now unless it was there before anybody asked."""
+        if self._clients:
+            self._ready_since_s[pod.index] = self._timeline.now
         self._change(pod, Health.HEALTHY)
 
     def draining(self, pod: Pod) -> None:
@@ -74,9 +77,14 @@ class Directory:
             CLUSTER,
             tuple(self._locality(locality, pods) for locality, pods in groups.items()),
             version=str(self._version),
+            # One timeline for all: the control plane's clock and the clients' are the same.
+            clock_offset_s=0.0,
         )
 
     def _locality(self, locality: Locality, pods: Sequence[Pod]) -> LocalityEndpoints:
-        endpoints = tuple(replace(pod.endpoint, health=self._pods[pod.index][1]) for pod in pods)
+        endpoints = tuple(
+            replace(pod.endpoint, health=self._pods[pod.index][1], ready_since=self._ready_since_s.get(pod.index))
+            for pod in pods
+        )
         # Capacity, as the control plane does it while it does not know where the clients sit.
         return LocalityEndpoints(locality, endpoints, weight=sum(endpoint.weight for endpoint in endpoints))
