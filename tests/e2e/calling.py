@@ -39,7 +39,7 @@ class Caller:
 
     def __init__(self, connect: Connect) -> None:
         self._connect = connect
-        self._channels: dict[str, Any] = {}
+        self._channels: dict[tuple[str, str | None], Any] = {}
         self._loads: dict[str, tuple[Tally, asyncio.Event, asyncio.Task[None]]] = {}
 
     async def obey(self, message: dict[str, Any]) -> dict[str, Any]:
@@ -63,10 +63,11 @@ class Caller:
         raise ValueError(f"what is {message}?")
 
     def _channel(self, target: str, message: dict[str, Any]) -> Any:
-        if target not in self._channels:
-            options = [("grpc.default_authority", authority)] if (authority := message.get("authority")) else []
-            self._channels[target] = self._connect(target, options=options)
-        return self._channels[target]
+        key = target, message.get("authority")
+        if key not in self._channels:
+            options = [("grpc.default_authority", key[1])] if key[1] else []
+            self._channels[key] = self._connect(target, options=options)
+        return self._channels[key]
 
     async def _call(self, count: int, channel: Any, parallel: int) -> dict[str, Any]:
         tally = Tally()
