@@ -7,6 +7,8 @@ import pytest
 
 from trimtab.errors import ServeError
 from trimtab.serving import Load
+from trimtab.serving.load import FRESH_S
+from trimtab.xds.orca import decode_load_report
 
 
 class Clock:
@@ -68,6 +70,16 @@ def test_the_weight_is_what_little_says(clock: Clock) -> None:
                 call.end(failed=False)
         weights.append(load.report().weight())
     assert weights == pytest.approx([80, 40], rel=0.03)
+
+
+def test_an_encoded_report_is_used_for_a_moment_and_then_made_anew(clock: Clock) -> None:
+    load = Load(clock=clock)
+    before = load.encoded()
+    call = load.begin()
+    assert load.encoded() is before
+    clock.now += FRESH_S
+    assert decode_load_report(load.encoded()).named_metrics == {"in_flight": 1}
+    call.end(failed=False)
 
 
 def test_without_a_capacity_nothing_is_said_about_utilisation(clock: Clock) -> None:

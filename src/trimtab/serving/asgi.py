@@ -9,7 +9,7 @@ import signal
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any, Final
 
-from ..xds.orca import TRAILER, encode_load_report
+from ..xds.orca import TRAILER
 from .drain import Drain
 from .health import Health, Phase
 from .life import Life
@@ -93,7 +93,7 @@ class AsgiLifecycle:
     def _headers(self, scope: Scope) -> list[tuple[bytes, bytes]]:
         headers = []
         if self._report_load:
-            headers.append((TRAILER.encode(), base64.b64encode(encode_load_report(self._load.report()))))
+            headers.append((TRAILER.encode(), base64.b64encode(self._load.encoded())))
         if self.health.phase is Phase.DRAINING and scope.get("http_version", "1.1").startswith("1"):
             # A caller that keeps its connection would come back to a pod that is about to go.
             headers.append((b"connection", b"close"))

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import grpc
 
-from ..xds.orca import ASK, TRAILER, VISIBLE_TRAILER, encode_load_report
+from ..xds.orca import ASK, TRAILER, VISIBLE_TRAILER
 from .load import Call, Load
 
 FAILURES: Final = frozenset(
@@ -56,7 +56,7 @@ def _wrapped(behaviour: Any, streams: bool, load: Load, call: Call) -> Any:
     if inspect.isasyncgenfunction(behaviour):
 
         async def generate(request: Any, context: Any) -> Any:
-            with _Served(load, call, context):
+            with Served(load, call, context):
                 async for response in behaviour(request, context):
                     yield response
 
@@ -64,26 +64,26 @@ def _wrapped(behaviour: Any, streams: bool, load: Load, call: Call) -> Any:
     if inspect.iscoroutinefunction(behaviour):
 
         async def serve(request: Any, context: Any) -> Any:
-            with _Served(load, call, context):
+            with Served(load, call, context):
                 return await behaviour(request, context)
 
         return serve
     if streams:
 
         def iterate(request: Any, context: Any) -> Any:
-            with _Served(load, call, context):
+            with Served(load, call, context):
                 yield from behaviour(request, context)
 
         return iterate
 
     def answer(request: Any, context: Any) -> Any:
-        with _Served(load, call, context):
+        with Served(load, call, context):
             return behaviour(request, context)
 
     return answer
 
 
-class _Served:
+class Served:
     """While the handler runs; then the call has ended, and its trailers say how loaded the server is."""
 
     __slots__ = ("_call", "_context", "_load", "_visible")
@@ -115,7 +115,7 @@ class _Served:
         return number in FAILURES
 
     def _report(self) -> None:
-        report = encode_load_report(self._load.report())
+        report = self._load.encoded()
         ours = [(TRAILER, report)]
         if self._visible:
             ours.append((VISIBLE_TRAILER, report))

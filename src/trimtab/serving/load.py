@@ -10,6 +10,7 @@ from typing import Final
 
 from ..errors import ServeError
 from ..model import LoadReport
+from ..xds.orca import encode_load_report
 from .recent import Recent
 
 logger = logging.getLogger(__name__)
@@ -17,6 +18,9 @@ logger = logging.getLogger(__name__)
 MEMORY_S: Final = 5.0
 """Over how long rates and utilisation are averaged: clients look every second (gRFC A58), so half of a change shows after
 three and a half."""
+FRESH_S: Final = 0.02
+"""How long an encoded report is sent before it is made anew. What it says is an average over seconds, and a busy server would
+otherwise make thousands a second."""
 _RAMP_FLOOR: Final = 0.1
 """The share of its weight with which a ramp begins: Envoy's default for slow start (`min_weight_percent`)."""
 
@@ -64,6 +68,7 @@ class Load:
         self._last_arrival_at = -math.inf
         self._ramp: tuple[float, float] | None = None
         self._broken: set[str] = set()
+        self._encoded = (b"", -math.inf)
 
     def begin(self) -> Call:
         """A call has arrived."""
@@ -111,6 +116,14 @@ class Load:
             errors_per_s=errors,
             named_metrics={"in_flight": float(self.in_flight), **self._named()},
         )
+
+    def encoded(self) -> bytes:
+        """The report as an OrcaLoadReport, at most FRESH_S old."""
+        data, until = self._encoded
+        if (now := self._clock()) >= until:
+            data = encode_load_report(self.report())
+            self._encoded = (data, now + FRESH_S)
+        return data
 
     def _busy(self, in_flight: float) -> float:
         if self._utilization is not None:
