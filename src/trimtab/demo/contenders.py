@@ -9,8 +9,9 @@ from typing import Final
 import grpc.aio
 
 from .. import aio
+from ..model import Policy
 from . import shop
-from .scenario import COLD, SLOW_START, WARM
+from .scenario import COLD, SLOW_START, SLOW_START_S, WARM
 
 _OPTIONS: Final = (
     ("grpc.use_local_subchannel_pool", 1),  # or clients in one process would share connections
@@ -52,11 +53,17 @@ def _trimtab(around: Surroundings) -> grpc.aio.Channel:
     return aio.channel(shop.TARGET, control_plane=around.control_plane, options=_OPTIONS)
 
 
+def _slow_starting(around: Surroundings) -> grpc.aio.Channel:
+    """The same, with a policy that gives new pods their share little by little."""
+    policy = Policy(slow_start_s=SLOW_START_S)
+    return aio.channel(shop.TARGET, control_plane=around.control_plane, options=_OPTIONS, policy=policy)
+
+
 CONTENDERS: Final[dict[str, Callable[[Surroundings], grpc.aio.Channel]]] = {
     "kube-proxy": _kube_proxy,
     "round-robin": _round_robin,
     "trimtab": _trimtab,
     COLD: _trimtab,
-    SLOW_START: _trimtab,
-    WARM: _trimtab,
+    SLOW_START: _slow_starting,
+    WARM: _slow_starting,
 }

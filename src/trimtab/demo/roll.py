@@ -12,14 +12,12 @@ from .manifests import write_manifests
 from .outcome import Outcome
 from .pod import Pod
 from .run import Run
-from .scenario import COLD, WARM, Scenario
+from .scenario import COLD, SLOW_START_S, WARM, Scenario
 from .settings import Settings
 from .view import View
 
 SURGE: Final = 0.25
 """Which part of the pods is replaced at a time: a Deployment's default `maxSurge`, with `maxUnavailable: 0`."""
-SLOW_START_S: Final = 3.0
-"""The window of the policy's slow start."""
 
 
 class RollRun(Run):

@@ -8,6 +8,8 @@ BALANCERS: Final = ("kube-proxy", "round-robin", "trimtab")
 """What is compared in most scenarios."""
 COLD, SLOW_START, WARM = "cold", "slow-start", "warm-up+slow-start"
 """What is compared when every pod is replaced; trimtab balances in all three."""
+SLOW_START_S: Final = 3.0
+"""How long a new pod takes to reach its full share, under those that know slow start."""
 SLOWDOWN: Final = 5.0
 """How many times longer a request takes on the slow pod."""
 
