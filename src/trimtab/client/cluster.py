@@ -6,6 +6,7 @@ file; what differs is the loop and how a connection is opened.
 
 import logging
 import random
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -106,7 +107,9 @@ class Cluster:
         except RuntimeError:
             # The event loop is closed, and the connections with it. What is left is the subscription.
             self.closed = True
-            threading.Thread(target=self._hear_no_more, daemon=True).start()
+            if not sys.is_finalizing():
+                # Not when the process ends: a thread that is started then never runs, and is waited for without end.
+                threading.Thread(target=self._hear_no_more, daemon=True).start()
 
     def _close_and_disconnect(self) -> None:
         self.close()
