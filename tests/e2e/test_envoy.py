@@ -19,6 +19,7 @@ WEB = Service("web", 80, "http")
 POLICY = {
     "connect_timeout_s": 1.5,
     "slow_start_s": 30.0,
+    "slow_start_aggression": 2.0,
     "max_requests": 77,
     "outlier_detection": {"interval_s": 3.0, "consecutive_5xx": 4, "max_ejection_percent": 50},
 }
@@ -109,7 +110,9 @@ async def test_the_policy_arrives_in_what_envoy_is_configured_with(
         )
         assert ours["value"]["slow_start_s"] == 30
         assert least_request["@type"].endswith("LeastRequest")
-        assert least_request["slow_start_config"] == {"slow_start_window": "30s"}
+        slow_start = least_request["slow_start_config"]
+        assert (slow_start["slow_start_window"], slow_start["aggression"]["default_value"]) == ("30s", 2)
+        assert slow_start["min_weight_percent"] == {"value": 10}
         assert least_request["locality_lb_config"] == {"locality_weighted_lb_config": {}}
         await _assert_nothing_refused(proxy, serving)
 

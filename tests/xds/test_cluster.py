@@ -52,10 +52,13 @@ def test_envoy_gets_two_choices_with_locality_weights() -> None:
 
 
 def test_slow_start_is_carried_where_it_is_understood() -> None:
-    policies = cluster(Dialect.ENVOY, policy=Policy(slow_start_s=30)).load_balancing_policy.policies
+    policy = Policy(slow_start_s=30, slow_start_aggression=2, slow_start_min=0.25)
+    policies = cluster(Dialect.ENVOY, policy=policy).load_balancing_policy.policies
     least_request = least_request_pb2.LeastRequest()
     assert policies[1].typed_extension_config.typed_config.Unpack(least_request)
-    assert least_request.slow_start_config.slow_start_window.seconds == 30
+    slow_start = least_request.slow_start_config
+    assert slow_start.slow_start_window.seconds == 30
+    assert (slow_start.aggression.default_value, slow_start.min_weight_percent.value) == (2, 25)
 
 
 def test_limits_are_carried_for_everyone() -> None:

@@ -57,7 +57,12 @@ def _envoy_least_request(policy: Policy) -> Any:
     least_request.choice_count.value = 2
     least_request.locality_lb_config.locality_weighted_lb_config.SetInParent()
     if policy.slow_start_s:
-        least_request.slow_start_config.slow_start_window.FromMilliseconds(round(policy.slow_start_s * 1000))
+        slow_start = least_request.slow_start_config
+        slow_start.slow_start_window.FromMilliseconds(round(policy.slow_start_s * 1000))
+        # Envoy takes no value without a key by which its runtime may override it.
+        slow_start.aggression.runtime_key = "trimtab.slow_start_aggression"
+        slow_start.aggression.default_value = policy.slow_start_aggression
+        slow_start.min_weight_percent.value = 100 * policy.slow_start_min
     return least_request
 
 
