@@ -20,7 +20,7 @@ def test_one_pod_becomes_slow_in_slow_pod_and_nothing_happens_in_steady() -> Non
 
 def test_all_pods_are_replaced_in_cold_start_and_other_things_are_compared() -> None:
     scenario = Scenario.named("cold-start", 12)
-    assert (scenario.initial, scenario.replaced, scenario.event_at_s(24)) == (12, True, 6)
+    assert (scenario.initial, scenario.replaced, scenario.event_at_s(28)) == (12, True, 7)
     assert scenario.event == "all pods are replaced, each with 3 s of cold start"
     assert scenario.contenders == ("cold", "slow-start", "warm-up+slow-start")
     assert Scenario.named("steady", 12).contenders == ("kube-proxy", "round-robin", "trimtab")

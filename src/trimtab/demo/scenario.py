@@ -58,7 +58,7 @@ class Scenario:
     @property
     def default_duration_s(self) -> float:
         """How long to measure each contender when nobody says."""
-        return 24.0 if self.replaced else 8.0
+        return 28.0 if self.replaced else 8.0
 
     def event_at_s(self, duration_s: float) -> float:
         """When the event happens, in seconds from the start of a measurement of `duration_s`."""
