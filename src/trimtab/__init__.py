@@ -18,6 +18,7 @@ from .errors import (
 
 if TYPE_CHECKING:
     from . import aio
+    from .balance import Cost
     from .client.attributes import attributes
     from .client.sync import channel
     from .model import Endpoint, Policy
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 __all__ = [
     "BootstrapError",
     "ControlPlaneUnreachable",
+    "Cost",
     "Endpoint",
     "ManifestError",
     "NoEndpoints",
@@ -42,6 +44,7 @@ __all__ = [
 
 # Loaded on first use: the control plane, which lives in the same package, needs none of it.
 _LAZY = {
+    "Cost": "trimtab.balance",
     "Endpoint": "trimtab.model",
     "Policy": "trimtab.model",
     "attributes": "trimtab.client.attributes",

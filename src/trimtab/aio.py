@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 import grpc
 import grpc.aio
 
+from .balance import Recorder
 from .client.aio_channel import AioChannel
 from .client.attributes import attributes
 from .client.bootstrap import Bootstrap
@@ -27,6 +28,7 @@ def channel(
     bootstrap: Bootstrap | Mapping[str, object] | str | os.PathLike[str] | None = None,
     control_plane: str | None = None,
     authority: str | None = None,
+    recorder: Recorder | None = None,
 ) -> AioChannel:
     """A `grpc.aio.Channel` that picks one of the service's endpoints for every call.
 
@@ -35,9 +37,12 @@ def channel(
     `GRPC_XDS_BOOTSTRAP`, `GRPC_XDS_BOOTSTRAP_CONFIG` or `TRIMTAB_XDS`. `authority` stands in for the service's name as
     `:authority` and as the name that TLS certificates are verified against.
 
+    Calls are balanced by `policy`, else as the control plane says, which may change while the channel lives. `recorder` is told of
+    every call; `trimtab.recorders` has those for Prometheus and OpenTelemetry.
+
     Raises TargetError, BootstrapError or PolicyError.
     """
     service, connections = described(
-        target, credentials, options, compression, policy, bootstrap, control_plane, authority
+        target, credentials, options, compression, policy, bootstrap, control_plane, authority, recorder
     )
     return AioChannel(service, connections, tuple(interceptors or ()))

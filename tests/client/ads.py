@@ -8,10 +8,12 @@ from typing import Any, Self
 
 import grpc
 
-from trimtab.model import Assignment, Endpoint, Locality, LocalityEndpoints
+from trimtab.model import Assignment, Endpoint, Locality, LocalityEndpoints, Policy
 from trimtab.xds.assignment import encode_body
+from trimtab.xds.cluster import encode_cluster
+from trimtab.xds.dialect import Dialect
 from trimtab.xds.discovery import DiscoveryRequest, ResourceError, encode_resource, encode_response
-from trimtab.xds.resource_type import ADS_SERVICE, ENDPOINTS, STREAM_AGGREGATED_RESOURCES
+from trimtab.xds.resource_type import ADS_SERVICE, CLUSTERS, ENDPOINTS, STREAM_AGGREGATED_RESOURCES
 
 
 class AdsServer:
@@ -20,6 +22,7 @@ class AdsServer:
     def __init__(self, port: int = 0, credentials: grpc.ServerCredentials | None = None) -> None:
         self.resources: dict[str, bytes] = {}
         self.errors: dict[str, ResourceError] = {}
+        self.policies: dict[str, bytes] = {}
         self.requests: list[DiscoveryRequest] = []
         self.streams_opened = 0
         self._version = 0
@@ -44,6 +47,16 @@ class AdsServer:
         """`name` has these endpoints from now on."""
         group = LocalityEndpoints(Locality("eu", "eu-a"), endpoints)
         self.send(name, encode_body(Assignment(name, (group,) if endpoints else ())))
+
+    def balance(self, name: str, policy: Policy) -> None:
+        """`name` is to be balanced so from now on."""
+        self.send_cluster(name, encode_cluster(policy, Dialect.GRPC, http2=True))
+
+    def send_cluster(self, name: str, body: bytes) -> None:
+        """`name` is this encoded Cluster from now on."""
+        with self._changed:
+            self.policies[name] = encode_resource(CLUSTERS, name, body)
+            self._push()
 
     def send(self, name: str, body: bytes) -> None:
         """`name` is this encoded ClusterLoadAssignment from now on."""
@@ -99,8 +112,11 @@ class AdsServer:
         while (version := stream.outbox.get()) is not None:
             with self._changed:
                 stream.nonce += 1
+                policies = [self.policies[name] for name in stream.policy_names if name in self.policies]
                 resources = [self.resources[name] for name in stream.names if name in self.resources]
                 errors = [self.errors[name] for name in stream.names if name in self.errors]
+            if policies:
+                yield encode_response(CLUSTERS, f"v{version}", f"c{stream.nonce}", policies)
             if resources or errors:
                 yield encode_response(ENDPOINTS, f"v{version}", str(stream.nonce), resources, errors)
 
@@ -109,6 +125,11 @@ class AdsServer:
             for data in requests:
                 request = DiscoveryRequest.parse(data)
                 with self._changed:
+                    if request.type_url == CLUSTERS:
+                        if request.names != stream.policy_names:
+                            stream.policy_names = request.names
+                            stream.outbox.put(self._version)
+                        continue
                     self.requests.append(request)
                     changed, stream.names = request.names != stream.names, request.names
                     if changed:
@@ -128,4 +149,5 @@ class _Stream:
     def __init__(self) -> None:
         self.outbox: queue.SimpleQueue[int | None] = queue.SimpleQueue()
         self.names: tuple[str, ...] = ()
+        self.policy_names: tuple[str, ...] = ()
         self.nonce = 0

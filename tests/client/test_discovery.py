@@ -15,8 +15,7 @@ from tests.client.eventually import eventually
 from tests.client.service import NAME, TARGET, assign
 from tests.client.worlds import AioWorld, SyncWorld, World
 from trimtab.client import bootstrap, discoveries
-from trimtab.client.discovery import Discovery
-from trimtab.errors import Unavailable
+from trimtab.client.discovery import Discovery, News
 from trimtab.model import Assignment
 
 Backends = Callable[[int], list[Backend]]
@@ -29,8 +28,8 @@ class Listening:
 
     def __init__(self, ads: AdsServer, seed: int = 1) -> None:
         self.discovery = Discovery(bootstrap.find(control_plane=ads.address), random.Random(seed))
-        self.news: list[Assignment | Unavailable] = []
-        self.discovery.subscribe(NAME, self.news.append)
+        self.news: list[News] = []
+        self.discovery.subscribe(NAME, self.news.append, policy=False)
 
     def ports(self) -> list[int]:
         """Those of the last assignment."""

@@ -3,6 +3,7 @@
 from .balancer import Balancer, Changes, Tracer
 from .choice import Candidate, Choice
 from .cost import Cost
+from .explain import NodeState, explain
 from .node import Connectivity, Node
 from .pick import Outcome, Pick
 from .picker import Picker, Strategy
@@ -18,6 +19,7 @@ __all__ = [
     "Connectivity",
     "Cost",
     "Node",
+    "NodeState",
     "Outcome",
     "Pick",
     "Picker",
@@ -26,5 +28,6 @@ __all__ = [
     "Strategy",
     "StrategyFactory",
     "Tracer",
+    "explain",
     "strategies",
 ]

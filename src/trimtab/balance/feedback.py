@@ -42,7 +42,10 @@ class Feedback:
             self._failed(pick, now)
         elif status not in NO_EVIDENCE:
             node.failures_in_row = 0
-            node.proven = True
+            if not node.proven:
+                node.proven = True
+                if node.ramp == 1.0:
+                    node.quota = None
             if node.success < 1.0 and self._success is not None:
                 succeeded(node, now, self._success)
                 node.reweigh()

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 import grpc
 import grpc.aio
 
-from ..balance import Outcome, Pick, Request
+from ..balance import Pick, Request
 from .aio_deferred import (
     DeferredCall,
     StreamStreamDeferred,
@@ -19,6 +19,7 @@ from .aio_deferred import (
     UnaryUnaryDeferred,
 )
 from .cluster import Cluster
+from .load_reports import asking, with_report
 from .method import Method, MethodCalls
 from .outcome import OUTCOMES, UNKNOWN
 from .placement import Deadline, Placement, Refusal, place
@@ -85,6 +86,8 @@ class AioCalls(MethodCalls):
         """The call on the picked connection. The pick is given back when the call is done, or cannot be started."""
         try:
             start = self._callables.get(pick.node) or self._callable_for(pick.node)
+            if self._cluster.wants_reports:
+                metadata = asking(metadata)
             # Waiting for ready is over once there is a ready endpoint. Told to the connection too it would tie the call
             # to this endpoint, should it be lost in this moment, for as long as the deadline.
             call = start(request, timeout=timeout, metadata=metadata, credentials=credentials, compression=compression)
@@ -96,7 +99,10 @@ class AioCalls(MethodCalls):
         return call
 
     def _done(self, pick: Pick, call: Any) -> None:
-        pick.done(_outcome(call))
+        outcome = OUTCOMES.get(_answer(call.code()), UNKNOWN)
+        if self._cluster.wants_reports:
+            outcome = with_report(outcome, _answer(call.trailing_metadata()))
+        pick.done(outcome)
 
     async def _start_later(
         self,
@@ -135,15 +141,14 @@ async def wait_for_pick(cluster: Cluster, context: Request, deadline: Deadline, 
         raise
 
 
-def _outcome(call: Any) -> Outcome:
-    """How a finished call ended. Its status is there already, so asking for it never suspends."""
-    asking = call.code()
+def _answer(asking: Any) -> Any:
+    """What a finished call says about itself. It is there already, so asking never suspends; None: it is not."""
     try:
         asking.send(None)
     except StopIteration as answer:
-        return OUTCOMES.get(answer.value, UNKNOWN)
+        return answer.value
     asking.close()
-    return UNKNOWN
+    return None
 
 
 class UnaryUnary(AioCalls, grpc.aio.UnaryUnaryMultiCallable[Any, Any]):

@@ -10,7 +10,7 @@ from typing import Any, Self
 import grpc
 import grpc.aio
 
-from ..balance import Connectivity
+from ..balance import Connectivity, NodeState, Tracer
 from ..model import Endpoint
 from .aio_calls import CALLS
 from .aio_connection import AioConnection
@@ -121,6 +121,14 @@ class AioChannel(grpc.aio.Channel):
             if state is grpc.ChannelConnectivity.SHUTDOWN:
                 raise grpc.aio.UsageError("Channel is closed.")
             await self.wait_for_state_change(state)
+
+    def explain(self) -> tuple[NodeState, ...]:
+        """How every endpoint stands: load, weight, ramp, success, ejection."""
+        return self.cluster.explain()
+
+    def trace(self, tracer: Tracer | None) -> None:
+        """Call `tracer` with every request and the choice made for it, in whichever thread makes it; None: no more."""
+        self.cluster.trace(tracer)
 
     def unary_unary(
         self,

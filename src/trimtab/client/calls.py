@@ -11,6 +11,7 @@ import grpc
 from ..balance import Outcome, Pick, Request
 from .cluster import Cluster
 from .deferred import DeferredCall
+from .load_reports import asking, with_report
 from .loop import Loop
 from .method import Method, MethodCalls
 from .outcome import CANCELLED, OK, OUTCOMES, UNKNOWN
@@ -50,15 +51,21 @@ class SyncCalls(MethodCalls):
             deadline = Deadline(timeout)
             pick = _wait_for_pick(self._owner.prepare(), self._cluster, context, deadline, wait_for_ready)
             timeout = deadline.remaining_s()
-        outcome = CANCELLED
+        outcome, reports = CANCELLED, self._cluster.wants_reports
         try:
             conduct = self._callables.get(pick.node) or self._callable_for(pick.node)
+            if reports:
+                answered, call = conduct.with_call(request, timeout=timeout, metadata=asking(metadata), **rest)
+                outcome = with_report(OK, call.trailing_metadata())
+                return (answered, call) if how else answered
             if how:
                 conduct = getattr(conduct, how)
             response = conduct(request, timeout=timeout, metadata=metadata, **rest)
             outcome = OK
         except grpc.RpcError as error:
             outcome = OUTCOMES.get(error.code(), UNKNOWN)
+            if reports:
+                outcome = with_report(outcome, error.trailing_metadata())
             raise
         finally:
             pick.done(outcome)
@@ -83,6 +90,8 @@ class SyncCalls(MethodCalls):
             begin = self._callables.get(pick.node) or self._callable_for(pick.node)
             if how:
                 begin = getattr(begin, how)
+            if self._cluster.wants_reports:
+                metadata = asking(metadata)
             call = begin(request, timeout=timeout, metadata=metadata, **rest)
         except BaseException:
             pick.abandon()
@@ -96,7 +105,10 @@ class SyncCalls(MethodCalls):
 
     def _ended(self, pick: Pick, call: "weakref.ref[Any]") -> None:
         ended = call()
-        pick.done(CANCELLED if ended is None else _outcome(ended))
+        outcome = CANCELLED if ended is None else _outcome(ended)
+        if ended is not None and self._cluster.wants_reports:
+            outcome = with_report(outcome, ended.trailing_metadata())
+        pick.done(outcome)
 
 
 def _wait_for_pick(loop: Loop, cluster: Cluster, context: Request, deadline: Deadline, wait_for_ready: Any) -> Pick:

@@ -7,7 +7,7 @@ from typing import Any, Self
 
 import grpc
 
-from ..balance import Connectivity
+from ..balance import Connectivity, NodeState, Tracer
 from ..model import Endpoint
 from .calls import CALLS
 from .cluster import Cluster, Service
@@ -72,6 +72,14 @@ class SyncChannel(grpc.Channel):
     def unsubscribe(self, callback: Callback) -> None:
         """Tell `callback` no more."""
         self._loop.call_soon_threadsafe(self._subscribers.remove, callback)
+
+    def explain(self) -> tuple[NodeState, ...]:
+        """How every endpoint stands: load, weight, ramp, success, ejection."""
+        return self.cluster.explain()
+
+    def trace(self, tracer: Tracer | None) -> None:
+        """Call `tracer` with every request and the choice made for it, in whichever thread makes it; None: no more."""
+        self.cluster.trace(tracer)
 
     def unary_unary(
         self,

@@ -10,15 +10,15 @@ import sys
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Protocol
 
-from ..balance import Balancer, Connectivity, Node, Pick, Request
-from ..errors import NoEndpoints, Unavailable
+from ..balance import Balancer, Changes, Connectivity, Node, NodeState, Pick, Recorder, Request, Tracer, explain
+from ..errors import NoEndpoints, PolicyError, Unavailable
 from ..model import Assignment, Endpoint, Policy
 from . import discoveries
 from .bootstrap import Bootstrap
-from .discovery import Discovery
+from .discovery import Discovery, News
 from .loop import Loop
 from .warm_up import GRACE_S, Gate, WarmUp
 
@@ -48,7 +48,9 @@ class Service:
 
     name: str
     bootstrap: Bootstrap
-    policy: Policy = field(default_factory=Policy)
+    policy: Policy | None = None
+    """None: as the control plane says."""
+    recorder: Recorder | None = None
 
 
 class Cluster:
@@ -58,8 +60,14 @@ class Cluster:
         self.name = service.name
         self._bootstrap = service.bootstrap
         self._connect = connect
+        self._follows_policy = service.policy is None
         self._balancer = Balancer(
-            service.policy, client_id=service.bootstrap.node.id, rng=random.Random(), clock=time.monotonic
+            service.policy or Policy(),
+            client_id=service.bootstrap.node.id,
+            rng=random.Random(),
+            clock=time.monotonic,
+            wake=self._wake,
+            recorder=service.recorder,
         )
         self.pick: Callable[[Request], Pick | None] = self._balancer.pick
         """The hot path, from any thread: a node for this request, or None if there is none right now."""
@@ -81,7 +89,7 @@ class Cluster:
         """Ask for the service's endpoints; news arrive in `loop`."""
         self._loop = loop
         self._discovery = discoveries.current().acquire(self._bootstrap)
-        self._discovery.subscribe(self.name, self._heard)
+        self._discovery.subscribe(self.name, self._heard, policy=self._follows_policy)
 
     def close(self) -> None:
         """Take no more calls, and no more news. Connections stay until `disconnect`."""
@@ -121,7 +129,27 @@ class Cluster:
             discoveries.current().release(self._bootstrap, self._discovery)
             self._discovery = None
 
+    # What people ask.
+
+    def explain(self) -> tuple[NodeState, ...]:
+        """How every node stands."""
+        return explain(self._balancer.nodes, time.monotonic())
+
+    def trace(self, tracer: Tracer | None) -> None:
+        """Tell `tracer` of every pick from now on; None: nobody."""
+        self._balancer.tracer = tracer
+
     # What calls ask.
+
+    @property
+    def policy(self) -> Policy:
+        """How calls are balanced now."""
+        return self._balancer.policy
+
+    @property
+    def wants_reports(self) -> bool:
+        """Whether backends should be asked for their load with each call."""
+        return self._balancer.wants_reports
 
     @property
     def assigned(self) -> bool:
@@ -195,23 +223,51 @@ class Cluster:
 
     # News, in the loop.
 
-    def _heard(self, news: Assignment | Unavailable) -> None:
+    def _heard(self, news: News) -> None:
         """In the discovery thread: hand over to the loop."""
-        assert self._loop is not None
+        self._in_loop(self._apply, news)
+
+    def _wake(self) -> None:
+        """In whichever thread picks: something has changed with time."""
+        self._in_loop(self._refresh)
+
+    def _in_loop(self, callback: Callable[..., object], *args: object) -> None:
+        if self._loop is None:
+            return
         try:
-            self._loop.call_soon_threadsafe(self._apply, news)
+            self._loop.call_soon_threadsafe(callback, *args)
         except RuntimeError:
             logger.debug("%s: its event loop is closed", self.name)
 
-    def _apply(self, news: Assignment | Unavailable) -> None:
+    def _refresh(self) -> None:
+        if not self.closed:
+            self._balancer.refresh()
+
+    def _apply(self, news: News) -> None:
         if self.closed:
             return
-        if isinstance(news, Unavailable):
+        if isinstance(news, Policy | PolicyError):
+            self._adopt(news)
+        elif isinstance(news, Unavailable):
             self._refused = news
         else:
             self._refused = None
             self._assign(news)
         self._changed()
+
+    def _adopt(self, policy: Policy | PolicyError) -> None:
+        if isinstance(policy, Policy):
+            if policy == self._balancer.policy:
+                return
+            try:
+                changes = self._balancer.adopt(policy)
+            except PolicyError as error:
+                policy = error
+            else:
+                logger.info("%s: balanced by %s now", self.name, policy)
+                self._follow(changes)
+                return
+        logger.warning("%s: the control plane's policy cannot be honoured, the last one stays: %s", self.name, policy)
 
     def _assign(self, assignment: Assignment) -> None:
         if not self._balancer.nodes:
@@ -220,6 +276,10 @@ class Cluster:
         changes = self._balancer.update(assignment)
         opened, closed = len(changes.opened), len(changes.closed)
         logger.info("%s: %d endpoints, %d new, %d gone", self.name, len(assignment), opened, closed)
+        self._follow(changes)
+
+    def _follow(self, changes: Changes) -> None:
+        """Open connections to new nodes, let go of those to nodes that left."""
         for node in changes.closed:
             if self._warm_up is not None:
                 self._warm_up.forget(node)
@@ -265,11 +325,7 @@ class Cluster:
 
     def _drained(self, node: Node) -> None:
         """The last call of a retired node has ended; from any thread."""
-        assert self._loop is not None
-        try:
-            self._loop.call_soon_threadsafe(self._let_go, node)
-        except RuntimeError:
-            logger.debug("%s: its event loop is closed", self.name)
+        self._in_loop(self._let_go, node)
 
     def _let_go(self, node: Node) -> None:
         connection = node.transport

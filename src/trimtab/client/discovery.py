@@ -9,22 +9,26 @@ import random
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
 
 import grpc
 
-from ..errors import BootstrapError, ProtocolError, ServiceNotFound, Unavailable
-from ..model import Assignment
+from ..errors import BootstrapError, PolicyError, ProtocolError, ServiceNotFound, Unavailable
+from ..model import Assignment, Policy
 from ..xds.assignment import decode_assignment
 from ..xds.backoff import Backoff
-from ..xds.client_stream import ClientStream, Update
+from ..xds.client_stream import ClientStream, Reaction, Update
+from ..xds.cluster import decode_policy
 from ..xds.discovery import NOT_FOUND, DiscoveryRequest, DiscoveryResponse, ResourceError
-from ..xds.resource_type import ENDPOINTS
+from ..xds.resource_type import CLUSTERS, ENDPOINTS
 from .ads_transport import AdsStream
 from .bootstrap import Bootstrap
 
 logger = logging.getLogger(__name__)
 
-Listener = Callable[[Assignment | Unavailable], object]
+News = Assignment | Policy | PolicyError | Unavailable
+Listener = Callable[[News], object]
 """Told about one service; called from the discovery thread and must return at once."""
 
 
@@ -33,7 +37,10 @@ class Discovery:
 
     def __init__(self, bootstrap: Bootstrap, rng: random.Random | None = None) -> None:
         self._server = bootstrap.servers[0]
-        self._protocol: ClientStream[Assignment] = ClientStream(ENDPOINTS, bootstrap.node, _decode)
+        self._protocol: ClientStream[Assignment] = ClientStream(ENDPOINTS, bootstrap.node, self._decode)
+        self._policies: ClientStream[Policy | PolicyError] = ClientStream(CLUSTERS, bootstrap.node, _decode_policy)
+        self._policy_listeners: dict[str, list[Listener]] = {}
+        self._clock_offset_s: float | None = None
         self._listeners: dict[str, list[Listener]] = {}
         self._refused: dict[str, Unavailable] = {}
         self._warned: set[str] = set()
@@ -46,9 +53,15 @@ class Discovery:
         self._trouble = ""
         self._thread: threading.Thread | None = None
 
-    def subscribe(self, name: str, listener: Listener) -> None:
-        """Tell `listener` what is known about `name`, now and whenever that changes."""
+    def subscribe(self, name: str, listener: Listener, *, policy: bool = True) -> None:
+        """Tell `listener` what is known about `name`, now and whenever that changes; with `policy` also how to balance it."""
         with self._lock:
+            if policy:
+                self._policy_listeners.setdefault(name, []).append(listener)
+                # Before the endpoints: how many of them to connect to is a matter of policy.
+                self._send(self._policies.subscribe(name))
+                if (served := self._policies.known(name)) is not None:
+                    listener(served)
             self._listeners.setdefault(name, []).append(listener)
             self._send(self._protocol.subscribe(name))
             # An assignment without endpoints is news too, though it is falsy.
@@ -69,6 +82,11 @@ class Discovery:
             if not listeners and self._listeners.pop(name, None) is not None:
                 self._refused.pop(name, None)
                 self._send(self._protocol.unsubscribe(name))
+            followers = self._policy_listeners.get(name, [])
+            if listener in followers:
+                followers.remove(listener)
+            if not followers and self._policy_listeners.pop(name, None) is not None:
+                self._send(self._policies.unsubscribe(name))
 
     def stop(self) -> None:
         """Tell the thread to close the stream and end; it does so at once, this does not wait for it."""
@@ -113,6 +131,10 @@ class Discovery:
         try:
             with self._lock:
                 self._stream = stream
+                about_policies = self._policies.connected()
+                if about_policies.names:
+                    # To ask for no cluster in particular would be to ask for all.
+                    self._send(about_policies)
                 self._send(self._protocol.connected())
             if self._stopped.is_set():
                 return
@@ -122,6 +144,7 @@ class Discovery:
             with self._lock:
                 self._stream = None
                 self._protocol.disconnected()
+                self._policies.disconnected()
             stream.close()
 
     def _received(self, data: bytes) -> None:
@@ -129,10 +152,10 @@ class Discovery:
             response = DiscoveryResponse.parse(data)
             with self._lock:
                 self._answered()
-                reaction = self._protocol.received(response)
+                if response.served_at is not None:
+                    self._clock_offset_s = time.monotonic() - response.served_at
+                reaction = self._take(response)
                 self._send(reaction.request)
-                for update in reaction.updates:
-                    self._publish(update)
         except ProtocolError as error:
             # Without a nonce there is nothing to refuse; the subscription stands and so does what is known.
             logger.warning("control plane %s sent %s; ignored", self._server.uri, error)
@@ -143,6 +166,24 @@ class Discovery:
                 self._server.uri,
                 reaction.request.error,
             )
+
+    def _take(self, response: DiscoveryResponse) -> Reaction[Any]:
+        if response.type_url == CLUSTERS:
+            policies = self._policies.received(response)
+            for served in policies.updates:
+                # A cluster that is gone, or was never there, changes nothing: the last policy stays.
+                if served.resource is not None:
+                    for listener in tuple(self._policy_listeners.get(served.name, ())):
+                        listener(served.resource)
+            return policies
+        reaction = self._protocol.received(response)
+        for update in reaction.updates:
+            self._publish(update)
+        return reaction
+
+    def _decode(self, body: bytes, version: str) -> tuple[str, Assignment]:
+        assignment = decode_assignment(body, version)
+        return assignment.cluster, replace(assignment, clock_offset_s=self._clock_offset_s)
 
     def _answered(self) -> None:
         # A stream that was answered once is no failure when it ends (gRFC A57): the next wait is short.
@@ -180,9 +221,8 @@ class Discovery:
             self._stream.send(request.serialize())
 
 
-def _decode(body: bytes, version: str) -> tuple[str, Assignment]:
-    assignment = decode_assignment(body, version)
-    return assignment.cluster, assignment
+def _decode_policy(body: bytes, version: str) -> tuple[str, Policy | PolicyError]:
+    return decode_policy(body)
 
 
 def _refusal(error: ResourceError) -> Unavailable:

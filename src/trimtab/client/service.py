@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 
 import grpc
 
+from ..balance import Recorder
 from ..model import Policy, ServiceRef
 from . import bootstrap as bootstraps
 from .bootstrap import Bootstrap
@@ -21,10 +22,11 @@ def described(
     bootstrap: Bootstrap | Mapping[str, object] | str | os.PathLike[str] | None,
     control_plane: str | None,
     authority: str | None,
+    recorder: Recorder | None = None,
 ) -> tuple[Service, ConnectionOptions]:
     """The service to balance and the options of its connections. Raises TargetError or BootstrapError."""
     name = str(ServiceRef.parse(target))
     found = bootstraps.find(bootstrap, control_plane)
-    policy = policy or Policy()
-    connections = connection_options(target, authority, options, credentials, compression, policy.connect_timeout_s)
-    return Service(name, found, policy), connections
+    timeout_s = (policy or Policy()).connect_timeout_s
+    connections = connection_options(target, authority, options, credentials, compression, timeout_s)
+    return Service(name, found, policy, recorder), connections

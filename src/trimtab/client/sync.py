@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 
 import grpc
 
+from ..balance import Recorder
 from ..model import Policy
 from .bootstrap import Bootstrap
 from .channel import SyncChannel
@@ -22,6 +23,7 @@ def channel(
     bootstrap: Bootstrap | Mapping[str, object] | str | os.PathLike[str] | None = None,
     control_plane: str | None = None,
     authority: str | None = None,
+    recorder: Recorder | None = None,
 ) -> SyncChannel:
     """A `grpc.Channel` that picks one of the service's endpoints for every call.
 
@@ -31,9 +33,12 @@ def channel(
     `:authority` and as the name that TLS certificates are verified against. Interceptors go around it with
     `grpc.intercept_channel`, as around any channel.
 
+    Calls are balanced by `policy`, else as the control plane says, which may change while the channel lives. `recorder` is told of
+    every call; `trimtab.recorders` has those for Prometheus and OpenTelemetry.
+
     Raises TargetError, BootstrapError or PolicyError.
     """
     service, connections = described(
-        target, credentials, options, compression, policy, bootstrap, control_plane, authority
+        target, credentials, options, compression, policy, bootstrap, control_plane, authority, recorder
     )
     return SyncChannel(service, connections)

@@ -20,6 +20,7 @@ from .kubernetes import (
     Service,
     SliceEndpoint,
 )
+from .readiness import Readiness
 from .yaml_data import read_document
 
 __all__ = ["Catalog", "ServicePort"]
@@ -44,6 +45,7 @@ class Catalog:
         self._owner: dict[ObjectKey, ServiceKey] = {}
         self._policies: dict[ServiceKey, Policy] = {}
         self._ports: dict[ServiceKey, dict[ServiceRef, ServicePort]] = {}
+        self._readiness: defaultdict[ServiceKey, Readiness] = defaultdict(Readiness)
         self.problems: dict[ServiceKey, str] = {}
         """Services whose policy annotation is wrong; their last good policy stays."""
 
@@ -162,8 +164,10 @@ class Catalog:
         if service is None:
             self._policies.pop(key, None)
             self.problems.pop(key, None)
+            self._readiness.pop(key, None)
         elif service.spec.type != "ExternalName":
             joined = join(service, self._slices.get(key, {}).values(), self._policy(key, service), self.locate)
+            joined = self._readiness[key].note(joined)
             # The first of two ports that share a number (one TCP each) or a name keeps it.
             for port in reversed(joined):
                 after |= dict.fromkeys(port.names, port)

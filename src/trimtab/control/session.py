@@ -8,7 +8,9 @@ from collections.abc import Hashable
 import structlog
 
 from ..xds.resource_type import ENDPOINTS, SHORT_NAMES
+from ..xds.server_clock import encode_clock
 from ..xds.server_stream import ServerStream, Wire
+from ..xds.sotw import StateOfTheWorld
 from ..xds.subscription import Subscription
 from .census import Census
 from .metrics import Metrics
@@ -30,6 +32,7 @@ class Session:
         self.opened_at = time.monotonic()
         self.stream = ServerStream(wire, store, only=only)
         self.woken = asyncio.Event()
+        self._tells_time = isinstance(wire, StateOfTheWorld)
         self._store = store
         self._census = census
         self._metrics = metrics
@@ -68,7 +71,11 @@ class Session:
             if not subscription.changes:
                 # What had changed was sent, or made no difference to this client.
                 self.changed_at.pop(subscription.type_url, None)
-        return None if response is None else response[1]
+        if response is None:
+            return None
+        subscription, data = response
+        # Only our own clients ask for this, and they speak state of the world.
+        return data + encode_clock(time.time()) if subscription.type_url == ENDPOINTS and self._tells_time else data
 
     def close(self) -> None:
         """The stream is gone, and with it all it wanted."""

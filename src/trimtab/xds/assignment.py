@@ -53,6 +53,8 @@ def _encode_endpoint(endpoint: Endpoint, message: Any) -> None:
         _encode_address(address, endpoint.port, message.endpoint.additional_addresses.add().address)
     if endpoint.uid:
         message.metadata.filter_metadata[METADATA_KEY].fields["uid"].string_value = endpoint.uid
+    if endpoint.ready_since is not None:
+        message.metadata.filter_metadata[METADATA_KEY].fields["ready_since"].number_value = endpoint.ready_since
 
 
 def _encode_address(address: str, port: int, message: Any) -> None:
@@ -90,7 +92,7 @@ def _decode_endpoint(message: Any, cluster: str) -> Endpoint:
         raise ProtocolError(f"{cluster}: endpoint {address}:{port} has weight 0")
     metadata = message.metadata.filter_metadata
     # Looking a key up in a protobuf map would create it.
-    uid = metadata[METADATA_KEY].fields["uid"].string_value if METADATA_KEY in metadata else ""
+    own = metadata[METADATA_KEY].fields if METADATA_KEY in metadata else {}
     return Endpoint(
         address=address,
         port=port,
@@ -100,7 +102,8 @@ def _decode_endpoint(message: Any, cluster: str) -> Endpoint:
             _decode_address(more.address, cluster)[0] for more in message.endpoint.additional_addresses
         ),
         hostname=message.endpoint.hostname,
-        uid=uid,
+        uid=own["uid"].string_value if "uid" in own else "",
+        ready_since=own["ready_since"].number_value if "ready_since" in own else None,
     )
 
 

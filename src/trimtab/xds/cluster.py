@@ -1,4 +1,4 @@
-"""Policy → Cluster, in the dialect of the client that asks.
+"""Policy ⇄ Cluster, written in the dialect of the client that asks.
 
 A cluster's `load_balancing_policy` is an ordered list of which a client takes the first entry it supports. Ours comes first,
 as a TypedStruct that others skip; what follows depends on the dialect (docs/adr/0009).
@@ -8,9 +8,11 @@ from typing import Any
 
 from google.protobuf import json_format
 
+from ..errors import PolicyError, ProtocolError
 from ..model import Policy
 from . import messages
 from .dialect import Dialect
+from .discovery import parse
 from .messages import type_url
 
 POLICY_TYPE = "type.googleapis.com/trimtab.dev.Policy"
@@ -44,6 +46,28 @@ def encode_cluster(policy: Policy, dialect: Dialect, *, http2: bool) -> bytes:
     else:
         _add(cluster.load_balancing_policy, _grpc_wrr_locality())
     return bytes(cluster.SerializeToString(deterministic=True))
+
+
+def decode_policy(data: bytes) -> tuple[str, Policy | PolicyError]:
+    """A cluster's name and our own policy in it, or why that cannot be used. Raises ProtocolError.
+
+    A wrong policy is no reason to refuse the cluster: the control plane may be newer than the client. Without any the default
+    holds.
+    """
+    cluster = parse(messages.Cluster, data)
+    if not cluster.name:
+        raise ProtocolError("Cluster without name")
+    own = messages.TypedStruct()
+    for entry in cluster.load_balancing_policy.policies:
+        config = entry.typed_extension_config.typed_config
+        if config.type_url == type_url(messages.TypedStruct):
+            own = parse(messages.TypedStruct, config.value)
+            if own.type_url == POLICY_TYPE:
+                break
+    try:
+        return cluster.name, Policy.from_mapping(json_format.MessageToDict(own.value))
+    except PolicyError as error:
+        return cluster.name, error
 
 
 def _own_policy(policy: Policy) -> Any:

@@ -1,0 +1,64 @@
+"""How every node stands, for people."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from .node import Node
+
+
+@dataclass(frozen=True, slots=True)
+class NodeState:
+    """One node in one moment."""
+
+    address: str
+    hostname: str
+    priority: int
+    health: str
+    """As the control plane sees it."""
+    connectivity: str
+    in_flight: int
+    load: float
+    score: float
+    """`load / (weight × ramp × success)`; lower is better."""
+    weight: int
+    reported_weight: float | None
+    """By the node's own load reports; None: they do not count now."""
+    ramp: float
+    """Share by slow start."""
+    success: float
+    """Moving average of successful calls."""
+    latency_s: float
+    """Peak EWMA; 0 where it is not measured."""
+    proven: bool
+    """Whether it has ever answered."""
+    limited: bool
+    """Whether it gets no more than its share, because it is new or fails."""
+    ejected_for_s: float | None
+    """How long it stays ejected as an outlier; None: it is not."""
+
+
+def explain(nodes: Iterable[Node], now: float) -> tuple[NodeState, ...]:
+    """The states of `nodes`, by address."""
+    states = (_state(node, now) for node in nodes)
+    return tuple(sorted(states, key=lambda state: state.address))
+
+
+def _state(node: Node, now: float) -> NodeState:
+    return NodeState(
+        address=node.endpoint.authority,
+        hostname=node.endpoint.hostname,
+        priority=node.priority,
+        health=node.endpoint.health.value,
+        connectivity=node.connectivity.value,
+        in_flight=node.in_flight,
+        load=node.load,
+        score=node.score,
+        weight=node.endpoint.weight,
+        reported_weight=node.reported_weight,
+        ramp=node.ramp,
+        success=node.success,
+        latency_s=node.latency_s,
+        proven=node.proven,
+        limited=node.quota is not None,
+        ejected_for_s=None if node.ejected_until is None else max(0.0, node.ejected_until - now),
+    )

@@ -1,0 +1,126 @@
+"""Channels balance as the control plane says, unless their owner says otherwise."""
+
+import logging
+import random
+from collections import Counter
+from collections.abc import Callable
+
+import pytest
+
+import trimtab
+from tests.client.ads import AdsServer
+from tests.client.backends import Backend
+from tests.client.eventually import eventually
+from tests.client.service import ECHO, assign
+from trimtab.balance import Choice, Request
+from trimtab.model import Policy
+from trimtab.xds.cluster import encode_cluster
+from trimtab.xds.dialect import Dialect
+
+NAME = "shop.prod:8080"
+Backends = Callable[[int], list[Backend]]
+
+
+def opened(ads: AdsServer, policy: Policy | None = None) -> trimtab.client.channel.SyncChannel:
+    return trimtab.channel(NAME, control_plane=ads.address, policy=policy)
+
+
+def test_the_served_policy_is_taken_up_and_changes_while_calls_go_on(ads: AdsServer, backends: Backends) -> None:
+    assign(ads, backends(3))
+    ads.balance(NAME, Policy("round_robin"))
+    with opened(ads) as channel:
+        eventually(lambda: channel.cluster.policy.strategy == "round_robin")
+        call = channel.unary_unary(ECHO)
+        assert call(b"hello") == b"hello"
+        ads.balance(NAME, Policy("least_request", max_connections=2))
+        eventually(lambda: channel.cluster.policy.strategy == "least_request")
+        eventually(lambda: len(channel.cluster.nodes) == 2)
+        assert call(b"hello") == b"hello"
+
+
+def test_a_policy_given_in_code_stays(ads: AdsServer, backends: Backends) -> None:
+    assign(ads, backends(1))
+    ads.balance(NAME, Policy("round_robin"))
+    with opened(ads, Policy("random")) as channel:
+        assert channel.unary_unary(ECHO)(b"hello", wait_for_ready=True) == b"hello"
+        assert channel.cluster.policy.strategy == "random"
+
+
+@pytest.mark.parametrize("wrong", ["strategy", "field"])
+def test_a_policy_that_cannot_be_honoured_leaves_the_last_good_one(
+    ads: AdsServer, backends: Backends, caplog: pytest.LogCaptureFixture, wrong: str
+) -> None:
+    assign(ads, backends(1))
+    ads.balance(NAME, Policy("round_robin"))
+    with opened(ads) as channel:
+        eventually(lambda: channel.cluster.policy.strategy == "round_robin")
+        with caplog.at_level(logging.WARNING):
+            body = encode_cluster(Policy("tomorrows"), Dialect.GRPC, http2=True)
+            ads.send_cluster(NAME, body if wrong == "strategy" else body.replace(b"strategy", b"stratexx"))
+            eventually(lambda: "cannot be honoured, the last one stays" in caplog.text)
+        assert channel.cluster.policy.strategy == "round_robin"
+        assert channel.unary_unary(ECHO)(b"hello", wait_for_ready=True) == b"hello"
+
+
+def test_a_strategy_of_the_users_own_chooses_by_attribute(ads: AdsServer, backends: Backends) -> None:
+    class Pinned:
+        def __init__(self, policy: Policy, rng: random.Random) -> None:
+            pass
+
+        def picker(self, nodes):  # type: ignore[no-untyped-def]
+            ordered = sorted(nodes, key=lambda node: node.endpoint.port)
+
+            class Picker:
+                def pick(self, request: Request):  # type: ignore[no-untyped-def]
+                    return ordered[int(str(request.attributes.get("shard", 0)))]
+
+            return Picker()
+
+    made = sorted(backends(3), key=lambda backend: backend.port)
+    assign(ads, made)
+    with opened(ads, Policy(strategy=Pinned)) as channel:
+        call = channel.unary_unary(ECHO)
+        call(b"hello", wait_for_ready=True)
+        eventually(lambda: sum(state.connectivity == "ready" for state in channel.explain()) == 3)
+        before = made[2].calls
+        with trimtab.attributes(shard=2):
+            for _ in range(5):
+                call(b"hello")
+        assert made[2].calls - before == 5
+
+
+def test_every_pick_can_be_traced_and_every_endpoint_explained(ads: AdsServer, backends: Backends) -> None:
+    assign(ads, backends(3))
+    traced: list[tuple[Request, Choice]] = []
+    with opened(ads) as channel:
+        call = channel.unary_unary(ECHO)
+        call(b"hello", wait_for_ready=True)
+        eventually(lambda: sum(state.connectivity == "ready" for state in channel.explain()) == 3)
+        channel.trace(lambda request, choice: traced.append((request, choice)))
+        for _ in range(10):
+            call(b"hello")
+        channel.trace(None)
+        call(b"hello")
+        states = channel.explain()
+    assert len(traced) == 10
+    assert {request.method for request, _ in traced} == {ECHO}
+    assert all(len(choice.candidates) == 2 and choice.why for _, choice in traced)
+    assert all(choice.node in {c.node for c in choice.candidates} for _, choice in traced)
+    assert Counter(state.success for state in states) == {1.0: 3}
+
+
+def test_cost_is_declared_and_corrected_while_the_call_runs(ads: AdsServer, backends: Backends) -> None:
+    assign(ads, backends(1))
+    with opened(ads, Policy(load="cost")) as channel:
+        call = channel.unary_unary(ECHO)
+        call(b"hello", wait_for_ready=True)
+        weight = trimtab.Cost(800)
+        with trimtab.attributes(cost=weight):
+            future = call.future(b"slow")
+        (state,) = channel.explain()
+        assert state.load == 800
+        weight.amount = 250
+        (state,) = channel.explain()
+        assert state.load == 250
+        future.cancel()
+        eventually(lambda: channel.explain()[0].load == 0)
