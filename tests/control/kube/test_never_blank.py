@@ -14,7 +14,7 @@ from tests.control.kube.json_objects import Json, endpoint_slice, service
 from trimtab.control.kube import watch_source
 from trimtab.control.kube.state_dir import FILE, State, StateDir
 from trimtab.control.kube.withdrawal_guard import GuardSettings
-from trimtab.control.kubernetes import Service
+from trimtab.control.kubernetes import EndpointSlice, Service
 from trimtab.errors import ClusterError
 from trimtab.model import Health, ServiceRef
 
@@ -93,11 +93,29 @@ async def test_one_service_scaled_to_zero_is_gone_at_once() -> None:
         assert follower.source.guard.trips == 0
 
 
-async def test_an_endpoint_that_moves_between_slices_is_never_gone() -> None:
-    """The slice it leaves may change before the one it goes to."""
+def has_heard(follower: Follower, slice_name: str, count: int) -> bool:
+    """Whether the source has been told of a slice with so many endpoints, whatever it makes of it."""
+    for item in follower.source.known():
+        if isinstance(item, EndpointSlice) and item.metadata.name == slice_name:
+            return len(item.endpoints or ()) == count
+    return False
+
+
+@pytest.mark.parametrize("broken", [False, True])
+async def test_an_endpoint_that_moves_between_slices_is_never_gone(
+    broken: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The slice it leaves may change before the one it goes to, and the watch may break off in between."""
+    monkeypatch.setattr(watch_source, "_SETTLE_S", 0.5)
+    monkeypatch.setattr(watch_source, "_RECONNECT_S", 10.0)
     both = endpoint_slice("10.0.0.1", "10.0.0.2")
     async with fake_api_server(service(), both) as api, following(api.url) as follower:
         api.put(endpoint_slice("10.0.0.1"))
+        await follower.until(lambda: has_heard(follower, "payments-1", 1))
+        if broken:
+            # It is away for longer than it takes for things to settle.
+            api.fail("endpointslices", *[Fault(status=503)] * 4)
+            api.cut("endpointslices")
         api.put(endpoint_slice("10.0.0.2", name="payments-2"))
         await follower.until(lambda: len(follower.objects) == 3)
         assert follower.addresses() == ["10.0.0.1", "10.0.0.2"]

@@ -173,7 +173,7 @@ class WatchSource:
         if saved is None or not self._unsettled():
             self._inbox.take()
             self._changed = True
-            return self._pass(News(tuple(self._objects())))
+            return self._pass(News(tuple(self.known())))
         self.stale_since = saved.written_at
         log.warning("serving saved state", age_s=round(time.time() - saved.written_at), why=self.waiting_for)
         return self._pass(News(tuple(saved.objects)))
@@ -238,7 +238,8 @@ class WatchSource:
         due_in_s = self.guard.second_look_in_s(time.monotonic())
         return _SAVE_S if due_in_s is None or self._look else min(due_in_s, _SAVE_S)
 
-    def _objects(self) -> Iterable[Object]:
+    def known(self) -> Iterable[Object]:
+        """Every object as the API server last told it, held back or not."""
         return (item for feed in self._feeds for item in feed.reflector.objects.values())
 
     def _unsettled(self) -> list[Feed]:
@@ -252,7 +253,7 @@ class WatchSource:
         return f"{self._cluster} ({self._scope})"
 
     def _state(self) -> State:
-        return State(self._key(), time.time() - self.age_s, list(self._objects()))
+        return State(self._key(), time.time() - self.age_s, list(self.known()))
 
     async def _save_if_due(self) -> None:
         waited_s = time.monotonic() - self._saved_at
