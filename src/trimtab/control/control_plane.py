@@ -11,6 +11,7 @@ import structlog
 
 from ..errors import TrimtabError
 from ..model import ServiceRef
+from . import garbage
 from .admin import AdminServer
 from .catalog import Catalog, Changes, ServiceKey
 from .census import Census
@@ -121,6 +122,7 @@ class ControlPlane:
         return None if self._loaded else self._source.waiting_for
 
     async def _follow(self) -> None:
+        garbage.pause()
         async with contextlib.aclosing(self._source.watch()) as following:
             async for news in following:
                 for upserts, deletes in portions(news.upserts, news.deletes):
@@ -140,6 +142,7 @@ class ControlPlane:
     def _begin(self) -> None:
         """The first load is complete."""
         self._loaded = True
+        garbage.resume()
         self._xds.complete()
         ports = self._catalog.service_ports()
         log.info(

@@ -4,8 +4,8 @@ from collections.abc import Iterator, Sequence
 
 from .kubernetes import EndpointSlice, Object, ObjectKey, Service
 
-ENDPOINTS = 1_000
-"""Endpoints per portion; joining them takes some ten milliseconds."""
+ENDPOINTS = 500
+"""Endpoints per portion; joining and publishing them takes some ten milliseconds."""
 _DELETES = 20
 _OVERHEAD = 5
 """What taking in an object costs besides its endpoints, in endpoints."""
