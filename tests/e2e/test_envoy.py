@@ -82,13 +82,13 @@ async def test_a_restart_of_the_control_plane_goes_unnoticed(
     async with started(serving, tmp_path) as proxy, client(STOCK_GRPC) as caller:
         listener = await proxy.listener()
         await caller.until(only("pod-1", "pod-2"), listener, authority=PAYMENTS.target)
-        await caller.begin(listener)
+        await caller.begin(listener, authority=PAYMENTS.target)
         before = await proxy.stats("cluster_manager.cluster_(added|modified|removed)")
         await serving.stop()
         await serving.start()
         # What was seen before the restart is not sent again; what changes after it arrives.
         kubernetes.put(PAYMENTS, *pods[1:3])
-        await caller.until(only("pod-2", "pod-3"), listener)
+        await caller.until(only("pod-2", "pod-3"), listener, authority=PAYMENTS.target)
         assert not (await caller.end(listener)).errors
         assert await proxy.stats("cluster_manager.cluster_(added|modified|removed)") == before
         await _assert_nothing_refused(proxy, serving)
