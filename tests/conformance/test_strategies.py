@@ -1,15 +1,19 @@
 """What every strategy owes its callers, whatever it is called."""
 
 import random
+import re
 from collections import Counter
+from importlib.metadata import EntryPoint
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.balance import fleet
-from trimtab.balance import Node, Outcome, Pick, Picker, Request, strategies
-from trimtab.model import Policy
+from trimtab.balance import Connectivity, Node, Outcome, Pick, Picker, Request, registry, strategies
+from trimtab.errors import PolicyError
+from trimtab.model import Endpoint, Policy
 
 REQUEST = Request("/shop.Shop/Buy")
 OK = Outcome("OK")
@@ -62,3 +66,79 @@ def test_in_flight_is_conserved_under_any_schedule(name: str, data: st.DataObjec
     for pick in open_picks:
         pick.done(OK)
     assert all(node.in_flight == 0 for node in nodes)
+
+
+@every_strategy
+def test_weights_are_honoured(name: str) -> None:
+    if name == "round_robin":
+        pytest.skip("turns are equal by definition")
+    nodes = [Node(Endpoint(f"10.1.0.{i + 1}", 8080, weight=1 + 2 * (i % 2))) for i in range(20)]
+    chooser = picker(name, nodes)
+    counts = Counter(chooser.pick(Request("/s/m", attributes={"hash_key": i})) for i in range(20_000))
+    heavy = sum(count for node, count in counts.items() if node.endpoint.weight == 3)
+    assert heavy / counts.total() == pytest.approx(0.75, abs=0.05 if name == "consistent_hash" else 0.02)
+
+
+@every_strategy
+def test_a_node_that_is_left_out_gets_nothing_while_others_exist(name: str) -> None:
+    balancer = fleet.balancer(Policy(strategy=name))
+    opened = fleet.update(balancer, fleet.endpoints(6)).opened
+    balancer.connectivity_changed(opened[0], Connectivity.TRANSIENT_FAILURE)
+    for i in range(500):
+        pick = balancer.pick(Request("/s/m", attributes={"hash_key": i}))
+        assert pick is not None
+        assert pick.node is not opened[0]
+        pick.done(OK)
+
+
+def test_equal_keys_go_to_one_node_until_it_is_loaded_beyond_its_bound() -> None:
+    nodes = fleet.nodes(10)
+    chooser = picker("consistent_hash", nodes)
+    request = Request("/s/m", attributes={"hash_key": "tenant-7"})
+    home = chooser.pick(request)
+    assert {chooser.pick(request) for _ in range(50)} == {home}
+    picks = [Pick(chooser.pick(request), 0.0) for _ in range(40)]
+    assert max(node.in_flight for node in nodes) <= -(-1.25 * 41 // 10)
+    assert home.in_flight == max(node.in_flight for node in nodes)
+    for pick in picks:
+        pick.done(OK)
+    assert chooser.pick(request) is home
+
+
+def test_a_node_that_leaves_moves_only_its_own_keys() -> None:
+    nodes = fleet.nodes(10)
+    strategy = strategies()["consistent_hash"](Policy(), random.Random(1))
+    requests = [Request("/s/m", attributes={"hash_key": i}) for i in range(1000)]
+    before = [strategy.picker(nodes).pick(request) for request in requests]
+    after = [strategy.picker(nodes[1:]).pick(request) for request in requests]
+    assert all(new is old for old, new in zip(before, after, strict=True) if old is not nodes[0])
+
+
+def test_the_strategy_in_the_docs_keeps_a_tenant_on_its_shard() -> None:
+    text = Path("docs/strategies.md").read_text()
+    code = next(block for block in re.findall(r"```python\n(.*?)```", text, re.DOTALL) if "class ByTenant" in block)
+    assert len([line for line in code.splitlines() if line.strip()]) < 40
+    module: dict[str, object] = {}
+    exec(compile(code, "docs/strategies.md", "exec"), module)
+    balancer = fleet.balancer(Policy(strategy=module["ByTenant"]))  # type: ignore[arg-type]
+    fleet.update(balancer, fleet.endpoints(9))
+    picked = set()
+    for _ in range(100):
+        pick = balancer.pick(Request("/s/m", attributes={"tenant": "acme"}))
+        assert pick is not None
+        picked.add(pick.node)
+    assert len(picked) == 2
+
+
+def test_a_registered_strategy_is_found_by_its_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    entry = EntryPoint("third", "trimtab.balance.uniform:Uniform", registry.ENTRY_POINTS)
+    broken = EntryPoint("broken", "no_such_module:Strategy", registry.ENTRY_POINTS)
+    monkeypatch.setattr(registry, "entry_points", lambda group: [entry, broken])
+    registry._registered.cache_clear()
+    try:
+        assert {"third", "broken", "p2c"} <= set(strategies())
+        fleet.balancer(Policy(strategy="third"))
+        with pytest.raises(PolicyError, match="strategy 'broken' .*cannot be imported"):
+            fleet.balancer(Policy(strategy="broken"))
+    finally:
+        registry._registered.cache_clear()

@@ -57,15 +57,11 @@ def decode_policy(data: bytes) -> tuple[str, Policy | PolicyError]:
     cluster = parse(messages.Cluster, data)
     if not cluster.name:
         raise ProtocolError("Cluster without name")
-    own = messages.TypedStruct()
-    for entry in cluster.load_balancing_policy.policies:
-        config = entry.typed_extension_config.typed_config
-        if config.type_url == type_url(messages.TypedStruct):
-            own = parse(messages.TypedStruct, config.value)
-            if own.type_url == POLICY_TYPE:
-                break
+    configs = (entry.typed_extension_config.typed_config for entry in cluster.load_balancing_policy.policies)
+    structs = (parse(messages.TypedStruct, c.value) for c in configs if c.type_url == type_url(messages.TypedStruct))
+    own = next((struct.value for struct in structs if struct.type_url == POLICY_TYPE), None)
     try:
-        return cluster.name, Policy.from_mapping(json_format.MessageToDict(own.value))
+        return cluster.name, Policy() if own is None else Policy.from_mapping(json_format.MessageToDict(own))
     except PolicyError as error:
         return cluster.name, error
 

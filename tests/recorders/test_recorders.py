@@ -1,0 +1,58 @@
+"""Both adapters count the same calls of a real balancer."""
+
+import random
+
+from opentelemetry.sdk.metrics import MeterProvider
+from opentelemetry.sdk.metrics.export import InMemoryMetricReader
+from prometheus_client import CollectorRegistry
+
+from tests.balance import fleet
+from trimtab.balance import Balancer, Outcome, Recorder, Request
+from trimtab.model import OutlierDetection, Policy
+from trimtab.recorders.opentelemetry import OpenTelemetryRecorder
+from trimtab.recorders.prometheus import PrometheusMetrics
+
+REQUEST = Request("/shop.Shop/Buy")
+
+
+def play(recorder: Recorder) -> None:
+    """Ten calls to two idle endpoints, one of which fails; the eighth failure in a row ejects nobody twice."""
+    now = [0.0]
+    policy = Policy(success_rate=None, outlier_detection=OutlierDetection())
+    balancer = Balancer(policy, client_id="t", rng=random.Random(1), clock=lambda: now[0], recorder=recorder)
+    fleet.update(balancer, fleet.endpoints(2))
+    bad = next(iter(balancer.nodes))
+    failures = 0
+    while failures < 5:
+        pick = balancer.pick(REQUEST)
+        assert pick is not None
+        now[0] += 0.25
+        failures += pick.node is bad
+        pick.done(Outcome("UNAVAILABLE" if pick.node is bad else "OK"))
+    balancer.refresh()
+
+
+def test_prometheus() -> None:
+    registry = CollectorRegistry()
+    play(PrometheusMetrics(registry).recorder("shop"))
+    target = {"grpc_target": "shop"}
+    started = registry.get_sample_value("grpc_client_attempt_started_total", target)
+    assert started is not None
+    failed = {**target, "grpc_status": "UNAVAILABLE"}
+    assert registry.get_sample_value("grpc_client_attempt_duration_seconds_count", failed) == 5
+    assert registry.get_sample_value("grpc_client_attempt_duration_seconds_sum", failed) == 1.25
+    assert registry.get_sample_value("trimtab_pick_zero_load_total", target) == started
+    assert registry.get_sample_value("trimtab_ejections_total", {**target, "reason": "failures in a row"}) == 1
+
+
+def test_opentelemetry() -> None:
+    reader = InMemoryMetricReader()
+    play(OpenTelemetryRecorder("shop", MeterProvider([reader])))
+    data = reader.get_metrics_data()
+    assert data is not None
+    metrics = {metric.name: metric.data.data_points for metric in data.resource_metrics[0].scope_metrics[0].metrics}
+    values = {name: sum(getattr(point, "value", 0) for point in points) for name, points in metrics.items()}
+    assert values["grpc.client.attempt.started"] == values["trimtab.pick.zero_load"] > 5
+    assert values["trimtab.ejections"] == 1
+    failed = next(p for p in metrics["grpc.client.attempt.duration"] if p.attributes["grpc.status"] == "UNAVAILABLE")
+    assert getattr(failed, "count", 0) == 5
