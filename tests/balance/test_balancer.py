@@ -1,3 +1,5 @@
+import random
+
 import pytest
 
 from tests.balance import fleet
@@ -162,3 +164,14 @@ def test_connections_are_capped() -> None:
 def test_an_unknown_strategy_is_refused_with_those_that_exist() -> None:
     with pytest.raises(PolicyError, match="no strategy 'least_conn'; known are consistent_hash, least_request, p2c"):
         fleet.balancer(Policy(strategy="least_conn"))
+
+
+def test_a_score_that_a_race_left_behind_does_not_last() -> None:
+    now = [0.0]
+    balancer = Balancer(Policy(), client_id="test", rng=random.Random(1), clock=lambda: now[0])
+    shunned = fleet.update(balancer, fleet.endpoints(2)).opened[0]
+    # What two threads leave that count at the same time and write one after the other.
+    shunned.score = 1.0
+    assert shunned.endpoint.address not in picked(balancer)
+    now[0] = 2.0
+    assert shunned.endpoint.address in picked(balancer)

@@ -26,7 +26,8 @@ from .success import odds, recover
 REFRESH_S = 0.1
 """How old a ramp, a success rate or a reported weight may be where a pick uses it."""
 _AT_REST_S = 1.0
-"""How often to count up what was lost or not yet told, while nothing else changes."""
+"""How often to count up afresh while nothing else changes: two threads that end calls of one node in the same moment may leave
+an old score behind, and an idle node must not be shunned for it."""
 _HARMLESS = 0.8
 """With a success above it a node needs no quota: it could not get four times its fair share."""
 
@@ -263,13 +264,13 @@ class Balancer:
             node.quota.rate = fair * (most if node.ramp == 1.0 and node.proven else min(1.0, most))
 
     def _next_due_at(self, now: float) -> float:
-        """When something will have changed without anybody telling; a fleet at rest costs nothing."""
+        """When something will have changed without anybody telling. Without calls nobody asks, and it costs nothing."""
         if any(
             node.quota is not None or node.success < 1.0 or node.utilization is not None
             for node in self._nodes.values()
         ):
             return now + REFRESH_S
-        due_at = now + _AT_REST_S if self._recorder is not None or not self._cost_free else float("inf")
+        due_at = now + _AT_REST_S
         return due_at if self._outliers is None else min(due_at, self._outliers.next_at(self._nodes.values()))
 
     def _refresh_soon(self) -> None:
