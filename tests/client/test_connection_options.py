@@ -16,6 +16,8 @@ def options(*given: tuple[str, object], authority: str | None = None) -> dict[st
         ("xds:///payments.prod.svc.cluster.local:8080", "payments.prod.svc.cluster.local:8080"),
         ("payments", "payments"),
         ("payments.prod:grpc", "payments.prod"),
+        ("xds:///payments.prod:8080/shard=7", "payments.prod:8080"),
+        ("payments.prod:grpc/shard=7", "payments.prod"),
     ],
 )
 def test_the_authority_is_the_name_that_the_user_wrote(target: str, authority: str) -> None:

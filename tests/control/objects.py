@@ -11,6 +11,7 @@ from trimtab.control.kubernetes import (
     EndpointSlice,
     Metadata,
     Node,
+    Pod,
     Service,
     ServicePortSpec,
     ServiceSpec,
@@ -58,3 +59,7 @@ def endpoint(
 
 def node(name: str, region: str = "", zone: str = "") -> Node:
     return Node(Metadata(name, labels={REGION_LABEL: region, ZONE_LABEL: zone}))
+
+
+def pod(name: str, uid: str | None = None, **labels: str) -> Pod:
+    return Pod(Metadata(name, "prod", labels=labels, uid=f"uid-{name}" if uid is None else uid))

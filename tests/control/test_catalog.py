@@ -344,6 +344,10 @@ def objects(draw: st.DrawFn) -> Object:
     )
 
 
+def _by_name(catalog: Catalog) -> list[ServicePort]:
+    return sorted(catalog.service_ports(), key=lambda port: str(port.ref))
+
+
 @given(st.lists(st.tuples(st.booleans(), objects()), max_size=25))
 def test_step_by_step_gives_what_all_at_once_gives(history: list[tuple[bool, Object]]) -> None:
     stepwise = Catalog()
@@ -359,7 +363,8 @@ def test_step_by_step_gives_what_all_at_once_gives(history: list[tuple[bool, Obj
     fresh = Catalog()
     expected = fresh.apply(truth.values(), ())
     assert {ref: p for ref, p in published.items() if p is not None} == expected
-    assert sorted(map(str, stepwise.service_ports())) == sorted(map(str, fresh.service_ports()))
+    # Since when an endpoint is ready is another story each time, and no part of what is compared.
+    assert _by_name(stepwise) == _by_name(fresh)
 
 
 @given(st.permutations([endpoint_slice(endpoint(f"10.0.0.{i}", zone="ab"[i % 2]), name=f"s{i}") for i in range(1, 5)]))

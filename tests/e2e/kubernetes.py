@@ -35,6 +35,7 @@ class Pod:
     port: int
     zone: str = "zone-a"
     state: State = State.READY
+    labels: Mapping[str, str] = field(default_factory=dict, hash=False)
 
 
 @dataclass(frozen=True)
@@ -73,7 +74,7 @@ class Kubernetes:
     def _write(self) -> None:
         documents: list[dict[str, Any]] = []
         for service, pods in self._services.values():
-            documents += [_service(service), *_slices(service, pods)]
+            documents += [_service(service), *_slices(service, pods), *(_pod(pod) for pod in pods if pod.labels)]
         zones = {pod.zone for _, pods in self._services.values() for pod in pods}
         draft = self.folder / "cluster.draft"
         draft.write_text(yaml.safe_dump_all([*map(_node, sorted(zones)), *documents], sort_keys=False))
@@ -118,6 +119,11 @@ def _slices(service: Service, pods: Sequence[Pod]) -> Iterator[dict[str, Any]]:
             "ports": [{"name": service.port_name, "port": port}],
             "endpoints": [_endpoint(pod) for pod in members],
         }
+
+
+def _pod(pod: Pod) -> dict[str, Any]:
+    metadata = {"name": pod.name, "namespace": NAMESPACE, "uid": f"uid-{pod.name}", "labels": dict(pod.labels)}
+    return {"apiVersion": "v1", "kind": "Pod", "metadata": metadata}
 
 
 def _endpoint(pod: Pod) -> dict[str, Any]:

@@ -39,7 +39,26 @@ def test_a_bare_name_means_the_askers_namespace() -> None:
     assert PAYMENTS.within("other") == PAYMENTS
 
 
-@pytest.mark.parametrize("target", ["payments.prod:8080", "payments:grpc", "payments.prod", "payments"])
+@pytest.mark.parametrize(
+    ("target", "label"),
+    [
+        ("xds:///payments.prod:8080/shard=7", ("shard", "7")),
+        ("payments.prod.svc.cluster.local:8080/Shard=7", ("Shard", "7")),
+        ("payments.prod:8080/example.com/shard=v1.2_a", ("example.com/shard", "v1.2_a")),
+        ("payments.prod:8080/canary=", ("canary", "")),
+    ],
+)
+def test_a_label_names_a_part_of_the_service(target: str, label: tuple[str, str]) -> None:
+    ref = ServiceRef.parse(target)
+    assert ref.subset == label
+    assert ref.whole == PAYMENTS
+    assert ref.within("other") == ref
+
+
+@pytest.mark.parametrize(
+    "target",
+    ["payments.prod:8080", "payments:grpc", "payments.prod", "payments", "payments/shard=7", "payments.prod:80/tier="],
+)
 def test_a_reference_prints_as_the_target_it_came_from(target: str) -> None:
     assert str(ServiceRef.parse(target)) == target
 
@@ -63,7 +82,12 @@ def test_a_reference_prints_as_the_target_it_came_from(target: str) -> None:
         ("www.example.com:443", "not the name of a Kubernetes service"),
         ("dns:///payments.prod:8080", "write xds:///payments.prod:8080"),
         ("xds://traffic-director/payments.prod:8080", "three slashes"),
-        ("payments.prod:8080/shard=7", "neither"),
+        ("payments.prod:8080/", "'' is not KEY=VALUE of a Pod label"),
+        ("payments.prod:8080/shard", "'shard' is not KEY=VALUE"),
+        ("payments.prod:8080/sh?rd=7", "is not KEY=VALUE"),
+        ("payments.prod:8080/shard=7=8", "'7=8' is not the value of a label"),
+        ("payments.prod:8080/shard=7/tier=hot", "'7/tier=hot' is not the value of a label"),
+        ("/shard=7", "no service name"),
         ("payments.prod:" + "0" * 1024 + "1", "more than 1024 characters"),
     ],
 )

@@ -15,6 +15,7 @@ _endpoints = st.builds(
     additional_addresses=st.lists(_addresses, max_size=2).map(tuple),
     hostname=_words,
     uid=_words,
+    labels=st.dictionaries(_words, _words, max_size=3).map(lambda labels: tuple(sorted(labels.items()))),
 )
 _groups = st.builds(
     LocalityEndpoints,

@@ -44,6 +44,8 @@ def test_every_field_counts() -> None:
             {"additional_addresses": ("fd00::1",)},
             {"hostname": "pod"},
             {"uid": "u"},
+            {"labels": (("shard", "7"),)},
+            {"labels": (("shard", "8"),)},
         )
     ]
     changed += [version(weight=2), version(priority=1), version(locality=Locality("eu", "b"))]

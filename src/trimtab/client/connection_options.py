@@ -64,8 +64,8 @@ def connection_options(
 
 
 def service_authority(target: str) -> str:
-    """The authority of a target: the service's name as the user wrote it. A port's name has no place in an authority."""
-    name = strip_scheme(target)
+    """The authority of a target: the service's name as the user wrote it, without a port's name and without a label."""
+    name = strip_scheme(target).partition("/")[0]
     port = ServiceRef.parse(target).port
     return name if port is None or port.isdigit() else name.partition(":")[0]
 

@@ -1,6 +1,6 @@
-"""Services, EndpointSlices and Nodes joined into what can be published. A change touches only the services it is about."""
+"""Services, EndpointSlices, Nodes and Pods joined into what can be published. A change touches only the services it is about."""
 
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping
 
 import yaml
@@ -17,16 +17,17 @@ from .kubernetes import (
     Node,
     Object,
     ObjectKey,
+    Pod,
     Service,
     SliceEndpoint,
 )
+from .pod_labels import PodLabels
 from .readiness import Readiness
+from .references import References, ServiceKey
 from .yaml_data import read_document
 
-__all__ = ["Catalog", "ServicePort"]
+__all__ = ["Catalog", "ServiceKey", "ServicePort"]
 
-ServiceKey = tuple[str, str]
-"""Namespace and name."""
 Changes = Mapping[ServiceRef, ServicePort | None]
 """What is published under each name now; None: the name means nothing any more."""
 
@@ -39,8 +40,9 @@ class Catalog:
         # In the order in which slices were applied: where two disagree about an endpoint, the later one is right.
         self._slices: defaultdict[ServiceKey, dict[str, EndpointSlice]] = defaultdict(dict)
         self._nodes: dict[str, Node] = {}
-        # How many endpoints of which services a Node has; Nodes come and go, and what nobody runs on is forgotten.
-        self._on_node: defaultdict[str, Counter[ServiceKey]] = defaultdict(Counter)
+        self._on_node: References[str] = References()
+        self._pods = PodLabels()
+        self._in_pod: References[tuple[str, str]] = References()
         self._addresses = AddressIndex()
         self._owner: dict[ObjectKey, ServiceKey] = {}
         self._policies: dict[ServiceKey, Policy] = {}
@@ -114,7 +116,9 @@ class Catalog:
     def _delete(self, key: ObjectKey) -> set[ServiceKey]:
         kind, namespace, name = key
         if kind == "Node":
-            return set() if self._nodes.pop(name, None) is None else set(self._on_node.get(name, ()))
+            return set() if self._nodes.pop(name, None) is None else self._on_node.to(name)
+        if kind == "Pod":
+            return self._in_pod.to((namespace, name)) if self._pods.remove(namespace, name) else set()
         if kind == "Service":
             self._services.pop((namespace, name), None)
             return {(namespace, name)}
@@ -123,7 +127,7 @@ class Catalog:
             return set()
         part = self._slices[owner].pop(name)
         self._addresses.remove(part)
-        self._count_on_nodes(part, -1)
+        self._refer(part, -1)
         if not self._slices[owner]:
             del self._slices[owner]
         return {owner}
@@ -134,7 +138,11 @@ class Catalog:
             self._nodes[item.metadata.name] = item
             # A Node's status changes all the time, its place never or once.
             moved = before is None or any(before.label(name) != item.label(name) for name in (REGION_LABEL, ZONE_LABEL))
-            return set(self._on_node.get(item.metadata.name, ())) if moved else set()
+            return self._on_node.to(item.metadata.name) if moved else set()
+        if isinstance(item, Pod):
+            # Its status changes all the time too; here only labels count.
+            place = (item.metadata.namespace, item.metadata.name)
+            return self._in_pod.to(place) if self._pods.put(item) else set()
         if isinstance(item, Service):
             key = (item.metadata.namespace, item.metadata.name)
             self._services[key] = item
@@ -144,18 +152,15 @@ class Catalog:
         self._owner[item.key] = item.service
         self._slices[item.service][item.metadata.name] = item
         self._addresses.add(item)
-        self._count_on_nodes(item, 1)
+        self._refer(item, 1)
         return touched | {item.service}
 
-    def _count_on_nodes(self, part: EndpointSlice, step: int) -> None:
+    def _refer(self, part: EndpointSlice, step: int) -> None:
         for endpoint in part.endpoints or ():
             if endpoint.node_name:
-                services = self._on_node[endpoint.node_name]
-                services[part.service] += step
-                if not services[part.service]:
-                    del services[part.service]
-                if not services:
-                    del self._on_node[endpoint.node_name]
+                self._on_node.count(endpoint.node_name, part.service, step)
+            if endpoint.target_ref is not None:
+                self._in_pod.count((part.metadata.namespace, endpoint.target_ref.name), part.service, step)
 
     def _rejoin(self, key: ServiceKey) -> Changes:
         before = self._ports.get(key, {})
@@ -166,7 +171,9 @@ class Catalog:
             self.problems.pop(key, None)
             self._readiness.pop(key, None)
         elif service.spec.type != "ExternalName":
-            joined = join(service, self._slices.get(key, {}).values(), self._policy(key, service), self.locate)
+            joined = join(
+                service, self._slices.get(key, {}).values(), self._policy(key, service), self.locate, self._pods.of
+            )
             joined = self._readiness[key].note(joined)
             # The first of two ports that share a number (one TCP each) or a name keeps it.
             for port in reversed(joined):

@@ -91,7 +91,7 @@ class Inspection:
         return endpoints_report(self._port(name, namespace), zone, self._catalog, self._store, self._census)
 
     def _port(self, name: str, namespace: str) -> ServicePort:
-        port = self._catalog.get(ServiceRef.parse(name).within(namespace))
+        port = self._catalog.get(ServiceRef.parse(name).within(namespace).whole)
         if port is None:
             raise ServiceNotFound(self._store.why_missing(name, Audience(namespace=namespace)))
         return port
@@ -101,8 +101,9 @@ class Inspection:
         return any(
             subscription.wildcard
             or any(
-                store.canonical(store.subject(ENDPOINTS, name, stream.audience)) == service
+                ref.whole == service
                 for name in subscription.names
+                if (ref := store.canonical(name, stream.audience)) is not None
             )
             for subscription in stream.subscriptions
             if subscription.type_url == ENDPOINTS

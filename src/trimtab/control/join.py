@@ -4,7 +4,7 @@ from collections import defaultdict
 from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from ..model import Assignment, Endpoint, Health, Locality, LocalityEndpoints, Policy, ServiceRef
+from ..model import Assignment, Endpoint, Health, Labels, Locality, LocalityEndpoints, Policy, ServiceRef
 from ..xds.version import assignment_version
 from .kubernetes import Conditions, EndpointSlice, Service, ServicePortSpec, SliceEndpoint, SlicePort
 
@@ -13,6 +13,8 @@ _FAMILY = {"IPv4": 4, "IPv6": 6}
 
 Locate = Callable[[SliceEndpoint], Locality]
 """Where an endpoint runs, as far as its slice and its Node say."""
+LabelsOf = Callable[[str, str, str], Labels]
+"""The labels of a Pod by namespace, name and uid."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,11 +31,13 @@ class ServicePort:
     """Whether the endpoints speak HTTP/2, as far as the port says."""
 
 
-def join(service: Service, slices: Iterable[EndpointSlice], policy: Policy, locate: Locate) -> Sequence[ServicePort]:
+def join(
+    service: Service, slices: Iterable[EndpointSlice], policy: Policy, locate: Locate, labels_of: LabelsOf
+) -> Sequence[ServicePort]:
     """The ports of `service` with their endpoints. `slices` come in the order in which they were applied."""
     slices = [part for part in slices if part.address_type in _FAMILY]
     ports = _ports(service, slices)
-    return [_join_port(service, port, len(ports) == 1, slices, policy, locate) for port in ports]
+    return [_join_port(service, port, len(ports) == 1, slices, policy, locate, labels_of) for port in ports]
 
 
 def _ports(service: Service, slices: Iterable[EndpointSlice]) -> Sequence[ServicePortSpec]:
@@ -57,6 +61,7 @@ def _join_port(
     slices: Iterable[EndpointSlice],
     policy: Policy,
     locate: Locate,
+    labels_of: LabelsOf,
 ) -> ServicePort:
     name, namespace = service.metadata.name, service.metadata.namespace
     ref = ServiceRef(name, namespace, str(port.port))
@@ -67,7 +72,11 @@ def _join_port(
         names.append(ServiceRef(name, namespace))
     found = deduplicated(endpoints_in(slices, port.name or "", locate))
     merged = _merge_families(found, _main_family(service))
-    assignment = Assignment(str(ref), _by_locality(merged))
+    labelled = [
+        (replace(endpoint, labels=labels_of(namespace, endpoint.hostname, endpoint.uid)), locality)
+        for endpoint, locality in merged
+    ]
+    assignment = Assignment(str(ref), _by_locality(labelled))
     return ServicePort(
         ref=ref,
         names=tuple(names),

@@ -127,4 +127,14 @@ class Node(Struct, frozen=True, gc=False, rename="camel", tag_field="kind"):
         return (self.metadata.labels or {}).get(name, "")
 
 
-Object = Service | EndpointSlice | Node
+class Pod(Struct, frozen=True, gc=False, rename="camel", tag_field="kind"):
+    """A Pod of core/v1: which one it is, and its labels."""
+
+    metadata: Metadata
+
+    @property
+    def key(self) -> ObjectKey:
+        return ("Pod", self.metadata.namespace, self.metadata.name)
+
+
+Object = Service | EndpointSlice | Node | Pod

@@ -9,13 +9,14 @@ from typing import Any
 import msgspec
 import yaml
 
-from .kubernetes import SERVICE_NAME_LABEL, EndpointSlice, Node, Object, Service
+from .kubernetes import SERVICE_NAME_LABEL, EndpointSlice, Node, Object, Pod, Service
 from .yaml_data import read_documents
 
 _KINDS: dict[str, tuple[type[Object], str]] = {
     "Service": (Service, "v1"),
     "EndpointSlice": (EndpointSlice, "discovery.k8s.io/v1"),
     "Node": (Node, "v1"),
+    "Pod": (Pod, "v1"),
 }
 _FQDN = "FQDN slices are passed over: only IP addresses can be balanced"
 _ADDRESS_TYPES = {"IPv4": IPv4Address, "IPv6": IPv6Address, "FQDN": str}

@@ -2,14 +2,13 @@
 
 from collections import defaultdict
 from collections.abc import Callable, Hashable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 import structlog
 
 from ..errors import TargetError
 from ..model import Assignment, Policy, ServiceRef
-from ..xds.assignment import encode_body
 from ..xds.cluster import encode_cluster
 from ..xds.dialect import Dialect
 from ..xds.discovery import ClientNode
@@ -17,12 +16,12 @@ from ..xds.listener import encode_listener
 from ..xds.resource import Audience, Resource
 from ..xds.resource_type import CENSUS, CLUSTERS, ENDPOINTS, LISTENERS
 from ..xds.service_census import encode_census
-from ..xds.version import assignment_version, content_version
+from ..xds.version import content_version
 from .catalog import Catalog, ServicePort
 from .census import Census
 from .client_zone import client_zone
 from .gate import Refused, gate
-from .zone_view import zone_view
+from .published import Published, Shares, Subset
 
 log = structlog.get_logger(__name__)
 
@@ -37,23 +36,13 @@ class _Counted:
     service: str
 
 
-@dataclass(slots=True, eq=False)
-class _Published:
-    """One service port as it is served."""
-
-    port: ServicePort
-    assignment: Assignment
-    views: dict[str, Resource] = field(default_factory=dict)
-    """Its endpoints as clients of each zone see them."""
-
-
 class ResourceStore:
     """Serves what the catalog knows. A body is encoded when it is first asked for after a change, and then shared."""
 
     def __init__(self, catalog: Catalog, census: Census) -> None:
         self._catalog = catalog
         self._census = census
-        self._published: dict[ServiceRef, _Published] = {}
+        self._published: dict[ServiceRef, Published] = {}
         self._watchers: defaultdict[Hashable, set[Watcher]] = defaultdict(set)
         self._watchers_of_all: set[Watcher] = set()
         self.refused: dict[ServiceRef, str] = {}
@@ -61,7 +50,7 @@ class ResourceStore:
 
     def apply(self, changes: Mapping[ServiceRef, ServicePort | None]) -> None:
         """Take over what changed in the catalog and tell those who follow it."""
-        admitted: dict[int, _Published | None] = {}
+        admitted: dict[int, Published | None] = {}
         for ref, port in changes.items():
             if port is None:
                 self._published.pop(ref, None)
@@ -73,7 +62,7 @@ class ResourceStore:
                 self._published[ref] = published
         self.announce(changes)
 
-    def _admit(self, port: ServicePort) -> _Published | None:
+    def _admit(self, port: ServicePort) -> Published | None:
         verdict = gate(port.assignment)
         if isinstance(verdict, Refused):
             if self.refused.get(port.ref) != verdict.reason:
@@ -83,7 +72,7 @@ class ResourceStore:
         self.refused.pop(port.ref, None)
         for repair in verdict.repairs:
             log.warning("assignment repaired", service=str(port.ref), repair=repair)
-        return _Published(port, verdict.assignment)
+        return Published(port, verdict.assignment)
 
     def recounted(self, service: str, *, shares_changed: bool) -> None:
         """The clients of a service were counted anew, and maybe the shares published from that changed."""
@@ -93,8 +82,9 @@ class ResourceStore:
 
     def census_changed(self, service: str) -> None:
         """The shares of client zones of a service changed, and with them every zone's view of it."""
-        if (published := self._published.get(ServiceRef.parse(service))) is not None:
-            published.views.clear()
+        ref = ServiceRef.parse(service)
+        if (published := self._published.get(ref.whole)) is not None:
+            published.forget(ref.subset)
             self.announce(published.port.names)
 
     def announce(self, subjects: Iterable[Hashable]) -> None:
@@ -139,7 +129,8 @@ class ResourceStore:
         if type_url == CENSUS:
             return _Counted(name)
         try:
-            return ServiceRef.parse(name).within(audience.namespace)
+            # What changes a service may change any of its subsets.
+            return ServiceRef.parse(name).within(audience.namespace).whole
         except TargetError:
             return None
 
@@ -164,7 +155,8 @@ class ResourceStore:
         if published is None:
             return None
         if type_url == ENDPOINTS:
-            return self._endpoints(published, audience.zone)
+            subset = ServiceRef.parse(name).subset
+            return published.resource(subset, audience.zone, self._shares(published, subset))
         if type_url == CLUSTERS:
             return _cluster(published.port.policy, audience.dialect, published.port.http2)
         return _listener(name) if type_url == LISTENERS else None
@@ -178,25 +170,19 @@ class ResourceStore:
 
     def assignment(self, ref: ServiceRef, zone: str = "") -> Assignment | None:
         """What clients of `zone` are told about a service; None: it is not served."""
-        published = self._published.get(ref)
-        return None if published is None else self._view(published, zone)
+        published = self._published.get(ref.whole)
+        if published is None:
+            return None
+        return published.assignment(ref.subset, zone, self._shares(published, ref.subset))
 
-    def canonical(self, subject: Hashable) -> ServiceRef | None:
-        """The service port that a subject means, whatever name it was asked for by; None: it is not served."""
+    def canonical(self, name: str, audience: Audience) -> ServiceRef | None:
+        """The service port, or its subset, that a name means, whatever form it has; None: it is not served."""
+        subject = self.subject(ENDPOINTS, name, audience)
         published = self._published.get(subject) if isinstance(subject, ServiceRef) else None
-        return None if published is None else published.port.ref
+        return None if published is None else replace(published.port.ref, subset=ServiceRef.parse(name).subset)
 
-    def _view(self, published: _Published, zone: str) -> Assignment:
-        return zone_view(published.assignment, zone, self._census.shares(str(published.port.ref)))
-
-    def _endpoints(self, published: _Published, zone: str) -> Resource:
-        if (resource := published.views.get(zone)) is None:
-            assignment = self._view(published, zone)
-            resource = Resource(assignment_version(assignment), encode_body(assignment))
-            # Zones that see the same share one body.
-            resource = next((known for known in published.views.values() if known == resource), resource)
-            published.views[zone] = resource
-        return resource
+    def _shares(self, published: Published, subset: Subset | None) -> Shares | None:
+        return self._census.shares(str(replace(published.port.ref, subset=subset)))
 
 
 @lru_cache(maxsize=1024)

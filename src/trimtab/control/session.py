@@ -120,7 +120,7 @@ class Session:
         if subscription.type_url != ENDPOINTS:
             return
         for name in subscription.names - self._meant.keys():
-            ref = self._store.canonical(self._store.subject(ENDPOINTS, name, self.stream.audience))
+            ref = self._store.canonical(name, self.stream.audience)
             if ref is not None:
                 self._meant[name] = service = str(ref)
                 self._counted[service] += 1

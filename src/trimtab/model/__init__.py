@@ -1,7 +1,7 @@
 """Shared values: what an endpoint, an assignment, a policy and a target are. Frozen, without I/O."""
 
 from .assignment import Assignment, LocalityEndpoints
-from .endpoint import Endpoint, Health, Locality
+from .endpoint import Endpoint, Health, Labels, Locality
 from .load_report import LoadReport
 from .policy import Policy
 from .policy_parts import ConsistentHash, OutlierDetection, SuccessRate, WeightedRoundRobin
@@ -12,6 +12,7 @@ __all__ = [
     "ConsistentHash",
     "Endpoint",
     "Health",
+    "Labels",
     "LoadReport",
     "Locality",
     "LocalityEndpoints",

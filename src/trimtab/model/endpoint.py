@@ -4,6 +4,9 @@ import enum
 from dataclasses import dataclass, field
 from ipaddress import ip_address
 
+Labels = tuple[tuple[str, str], ...]
+"""Keys and values in the order of the keys; a tuple, so that an endpoint stays hashable and equal labels can be shared."""
+
 
 class Health(enum.Enum):
     """How the control plane sees an endpoint; the words are those of `envoy.config.core.v3.HealthStatus`."""
@@ -47,6 +50,12 @@ class Endpoint:
     ready_since: float | None = field(default=None, compare=False)
     """Since when it takes requests, in Unix seconds on the control plane's clock; None: not known, so not new. No part of an
     assignment's version: replicas may have seen it at different times."""
+    labels: Labels = ()
+    """Labels of the Pod by which a part of the service can be chosen."""
+
+    def label(self, key: str) -> str | None:
+        """The value of a label; None: it has none of that key."""
+        return next((value for known, value in self.labels if known == key), None)
 
     @property
     def identity(self) -> tuple[str, int, str]:

@@ -1,12 +1,13 @@
 """The names users type, and the one service they mean.
 
 `xds:///payments.prod:8080`, `payments.prod:grpc` (port name), `payments.prod.svc.cluster.local:8080`, `payments.prod`
-(a service with one port) and `payments` (own namespace) are forms of the same name. Naming rules: RFC 1123 labels for
-service and namespace, RFC 6335 for port names, as Kubernetes validates them.
+(a service with one port) and `payments` (own namespace) are forms of the same name. Each may end in `/shard=7`: only the
+endpoints whose Pods have that label. Naming rules: RFC 1123 labels for service and namespace, RFC 6335 for port names, and
+those of Kubernetes' label selectors, as Kubernetes validates them.
 """
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 from ..errors import TargetError
@@ -15,7 +16,11 @@ _LABEL = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 _PORT_NAME = re.compile(r"(?=.*[a-z])[a-z0-9]([-a-z0-9]{0,13}[a-z0-9])?")
 _LENGTH_MAX = 1024
 """Characters in a target: more than any name in Kubernetes can take, and few enough to keep."""
-_EXPECTED = "expected [xds:///]SERVICE[.NAMESPACE[.svc[.DOMAIN]]][:PORT], for example xds:///payments.prod:8080"
+_LABEL_VALUE = re.compile(r"([A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?)?")
+_LABEL_KEY = re.compile(r"([a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?/)?[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?")
+_EXPECTED = (
+    "expected [xds:///]SERVICE[.NAMESPACE[.svc[.DOMAIN]]][:PORT][/LABEL=VALUE], for example xds:///payments.prod:8080"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +32,8 @@ class ServiceRef:
     """None: the namespace of whoever asks."""
     port: str | None = None
     """Number or name of the service's port; None: its only one."""
+    subset: tuple[str, str] | None = None
+    """Key and value of the Pod label that its endpoints are to have; None: all of them."""
 
     @classmethod
     def parse(cls, target: str) -> "ServiceRef":
@@ -35,11 +42,17 @@ class ServiceRef:
 
     def within(self, namespace: str) -> "ServiceRef":
         """The same reference with the namespace filled in where it was left open."""
-        return self if self.namespace else ServiceRef(self.name, namespace, self.port)
+        return self if self.namespace else replace(self, namespace=namespace)
+
+    @property
+    def whole(self) -> "ServiceRef":
+        """The service with all its endpoints."""
+        return self if self.subset is None else replace(self, subset=None)
 
     def __str__(self) -> str:
         host = f"{self.name}.{self.namespace}" if self.namespace else self.name
-        return f"{host}:{self.port}" if self.port else host
+        service = f"{host}:{self.port}" if self.port else host
+        return f"{service}/{self.subset[0]}={self.subset[1]}" if self.subset else service
 
 
 # A control plane reads the same names with every change, for every stream.
@@ -47,7 +60,8 @@ class ServiceRef:
 def _parse(target: str) -> ServiceRef:
     if len(target) > _LENGTH_MAX:
         raise TargetError(f"target {target[:60]!r}… has more than {_LENGTH_MAX} characters; {_EXPECTED}")
-    host, port = _split_port(strip_scheme(target), target)
+    service, slash, selector = strip_scheme(target).partition("/")
+    host, port = _split_port(service, target)
     labels = host.lower().removesuffix(".").split(".")
     if len(labels) > 2 and labels[2] != "svc":
         raise TargetError(
@@ -57,7 +71,8 @@ def _parse(target: str) -> ServiceRef:
     for label in labels:
         if not _LABEL.fullmatch(label):
             raise TargetError(f"target {target!r}: {label!r} is not a DNS label; {_EXPECTED}")
-    return ServiceRef(labels[0], labels[1] if len(labels) > 1 else None, port)
+    subset = _split_selector(selector, target) if slash else None
+    return ServiceRef(labels[0], labels[1] if len(labels) > 1 else None, port, subset)
 
 
 def strip_scheme(target: str) -> str:
@@ -71,6 +86,15 @@ def strip_scheme(target: str) -> str:
     if not rest.startswith("/"):
         raise TargetError(f"target {target!r}: xDS authorities are not supported; write three slashes: xds:///{rest}")
     return rest[1:]
+
+
+def _split_selector(selector: str, target: str) -> tuple[str, str]:
+    key, _, value = selector.partition("=")
+    if not _LABEL_KEY.fullmatch(key) or "=" not in selector:
+        raise TargetError(f"target {target!r}: {selector!r} is not KEY=VALUE of a Pod label; {_EXPECTED}")
+    if not _LABEL_VALUE.fullmatch(value):
+        raise TargetError(f"target {target!r}: {value!r} is not the value of a label; {_EXPECTED}")
+    return key, value
 
 
 def _split_port(name: str, target: str) -> tuple[str, str | None]:

@@ -7,11 +7,13 @@ from typing import Any
 from google.protobuf.message import DecodeError
 
 from ..errors import ProtocolError
-from ..model import Assignment, Endpoint, Health, Locality, LocalityEndpoints
+from ..model import Assignment, Endpoint, Health, Labels, Locality, LocalityEndpoints
 from . import messages
 
 METADATA_KEY = "trimtab.dev"
 """Key of the endpoint metadata that only Trimtab clients read."""
+LABELS_KEY = "envoy.lb"
+"""Key of the endpoint metadata by which Envoy and others choose a subset."""
 
 _TO_WIRE = {
     Health.HEALTHY: messages.HealthStatus["HEALTHY"].number,
@@ -51,6 +53,9 @@ def _encode_endpoint(endpoint: Endpoint, message: Any) -> None:
     _encode_address(endpoint.address, endpoint.port, message.endpoint.address)
     for address in endpoint.additional_addresses:
         _encode_address(address, endpoint.port, message.endpoint.additional_addresses.add().address)
+    labels = message.metadata.filter_metadata[LABELS_KEY].fields if endpoint.labels else {}
+    for key, value in endpoint.labels:
+        labels[key].string_value = value
     if endpoint.uid:
         message.metadata.filter_metadata[METADATA_KEY].fields["uid"].string_value = endpoint.uid
     if endpoint.ready_since is not None:
@@ -104,6 +109,13 @@ def _decode_endpoint(message: Any, cluster: str) -> Endpoint:
         hostname=message.endpoint.hostname,
         uid=own["uid"].string_value if "uid" in own else "",
         ready_since=own["ready_since"].number_value if "ready_since" in own else None,
+        labels=_decode_labels(metadata[LABELS_KEY].fields) if LABELS_KEY in metadata else (),
+    )
+
+
+def _decode_labels(fields: Any) -> Labels:
+    return tuple(
+        (key, fields[key].string_value) for key in sorted(fields) if fields[key].WhichOneof("kind") == "string_value"
     )
 
 

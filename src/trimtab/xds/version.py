@@ -42,6 +42,8 @@ def _endpoint_key(endpoint: Endpoint) -> tuple[object, ...]:
         endpoint.additional_addresses,
         endpoint.hostname,
         endpoint.uid,
+        # What has no labels keeps the version it had before there were any.
+        *((endpoint.labels,) if endpoint.labels else ()),
     )
 
 

@@ -1,0 +1,61 @@
+"""One service port as it is served: encoded once per zone and subset, and then shared."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from ..model import Assignment
+from ..xds.assignment import encode_body
+from ..xds.resource import Resource
+from ..xds.version import assignment_version
+from .catalog import ServicePort
+from .subsets import subsets
+from .zone_view import zone_view
+
+Subset = tuple[str, str]
+"""Key and value of a Pod label."""
+Shares = Mapping[str, int]
+"""Shares of the client zones, as the census publishes them."""
+
+
+class Published:
+    """What passed the gate, and what was made of it so far."""
+
+    def __init__(self, port: ServicePort, assignment: Assignment) -> None:
+        self.port = port
+        self._assignment = assignment
+        # Both are kept for labels that endpoints have: clients may ask for any, and must not fill memory by it.
+        self._subsets: dict[str, Mapping[str, Assignment]] = {}
+        self._views: dict[Subset | None, dict[str, Resource]] = {}
+
+    def assignment(self, subset: Subset | None, zone: str, shares: Shares | None) -> Assignment:
+        """What clients of `zone` are told; a subset of which there is no endpoint is an assignment without any."""
+        if subset is None:
+            return zone_view(self._assignment, zone, shares)
+        return zone_view(self._parts(subset[0]).get(subset[1], self._nothing), zone, shares)
+
+    def resource(self, subset: Subset | None, zone: str, shares: Shares | None) -> Resource:
+        """The same, encoded without its name."""
+        views = self._views.get(subset, {})
+        if (resource := views.get(zone)) is None:
+            assignment = self.assignment(subset, zone, shares)
+            resource = Resource(assignment_version(assignment), encode_body(assignment))
+            # Zones that see the same share one body.
+            resource = next((known for known in views.values() if known == resource), resource)
+            if subset is None or len(assignment):
+                self._views.setdefault(subset, views)[zone] = resource
+        return resource
+
+    def forget(self, subset: Subset | None) -> None:
+        """The shares of the clients of a subset changed."""
+        self._views.pop(subset, None)
+
+    @property
+    def _nothing(self) -> Assignment:
+        return replace(self._assignment, localities=())
+
+    def _parts(self, key: str) -> Mapping[str, Assignment]:
+        if (parts := self._subsets.get(key)) is None:
+            parts = subsets(self._assignment, key)
+            if parts:
+                self._subsets[key] = parts
+        return parts
