@@ -10,7 +10,7 @@ from rich.console import Console
 
 # A server that ends is no news.
 os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
-BENCHMARKS = ("pick", "unary_call", "push", "census", "simulate", "load_report", "kube")
+BENCHMARKS = ("pick", "unary_call", "push", "census", "simulate", "load_report", "kube", "slow_pod")
 
 
 def main(names: list[str]) -> None:

@@ -24,16 +24,22 @@ class BenchFleet:
 @contextmanager
 def bench_fleet(backends: int) -> Iterator[BenchFleet]:
     """`backends` echo servers and a control plane that serves them as `TARGET`."""
+    with fleet_of([[sys.executable, "-m", "benchmarks.echo_server"]] * backends) as fleet:
+        yield fleet
+
+
+@contextmanager
+def fleet_of(commands: Sequence[Sequence[str]]) -> Iterator[BenchFleet]:
+    """A backend for every command, which says its port first, and a control plane that serves them as `TARGET`."""
     with ExitStack() as stack:
-        ports = [stack.enter_context(_echo_server()) for _ in range(backends)]
+        ports = [stack.enter_context(_backend(command)) for command in commands]
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         (folder / "echo.json").write_text(json.dumps(_manifests(ports)))
         yield BenchFleet(ports, stack.enter_context(_control_plane(folder)))
 
 
 @contextmanager
-def _echo_server() -> Iterator[int]:
-    command = [sys.executable, "-m", "benchmarks.echo_server"]
+def _backend(command: Sequence[str]) -> Iterator[int]:
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdin is not None
         assert process.stdout is not None

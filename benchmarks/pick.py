@@ -7,26 +7,29 @@ from rich.console import Console
 
 from trimtab.balance import Connectivity, Outcome, Request, strategies
 from trimtab.balance.balancer import Balancer
-from trimtab.model import Assignment, Endpoint, Locality, LocalityEndpoints, Policy
+from trimtab.model import Assignment, Endpoint, Locality, LocalityEndpoints, OutlierDetection, Policy
 
 from .contest import Measure, interleave
 from .report import print_contest
 
-NODES = 100
-PICKS = 20_000
-ROUNDS = 30
+PICKS = 5_000
+ROUNDS = 11
+IN_FLIGHT_PER_NODE = 2
 
 
 async def run(console: Console) -> None:
-    """Pick and done, over 100 connected nodes, for every strategy."""
-    contenders = {name: _measure(name) for name in ("p2c", *sorted(set(strategies()) - {"p2c"}))}
-    contest = await interleave(contenders, ROUNDS)
-    print_contest(console, f"One pick and its done over {NODES} nodes", "µs", contest, baseline="p2c")
+    """Pick and done over connected nodes for every strategy, as it comes and with every effect at work."""
+    for nodes in (100, 1000):
+        for effects in (False, True):
+            names = ("p2c", *sorted(set(strategies()) - {"p2c"}))
+            contest = await interleave({name: _measure(name, nodes, effects) for name in names}, ROUNDS)
+            title = f"One pick and its done over {nodes} nodes, {'every effect on' if effects else 'at rest'}"
+            print_contest(console, title, "µs", contest, baseline="p2c")
 
 
-def _measure(strategy: str) -> Measure:
-    balancer = _balancer(strategy)
-    request, outcome = Request("/shop.Shop/Buy"), Outcome("OK")
+def _measure(strategy: str, nodes: int, effects: bool) -> Measure:
+    balancer = _busy(strategy, nodes) if effects else _balancer(Policy(strategy, max_connections=nodes), nodes)
+    request, outcome = Request("/shop.Shop/Buy", attributes={"hash_key": "tenant-7"}), Outcome("OK")
 
     async def measure() -> float:
         started = time.process_time()
@@ -39,10 +42,36 @@ def _measure(strategy: str) -> Measure:
     return measure
 
 
-def _balancer(strategy: str) -> Balancer:
-    endpoints = tuple(Endpoint(f"10.0.0.{i + 1}", 8080) for i in range(NODES))
-    balancer = Balancer(Policy(strategy), client_id="bench", rng=random.Random(1), clock=time.monotonic)
+def _balancer(policy: Policy, nodes: int) -> Balancer:
+    endpoints = tuple(Endpoint(f"10.0.{i // 250}.{i % 250 + 1}", 8080, weight=_weight(policy, i)) for i in range(nodes))
+    balancer = Balancer(policy, client_id="bench", rng=random.Random(1), clock=time.monotonic)
+    _assign(balancer, endpoints[: nodes - nodes // 10])
+    _assign(balancer, endpoints)
+    return balancer
+
+
+def _busy(strategy: str, nodes: int) -> Balancer:
+    """Weights of 1 to 3, a tenth in slow start, another that failed, outlier detection, calls in flight, latency as load."""
+    policy = Policy(
+        strategy,
+        load="peak_ewma",
+        max_connections=nodes,
+        slow_start_s=3600,
+        outlier_detection=OutlierDetection(),
+    )
+    balancer = _balancer(policy, nodes)
+    request = Request("/shop.Shop/Buy")
+    picks = [pick for _ in range(IN_FLIGHT_PER_NODE * nodes) if (pick := balancer.pick(request)) is not None]
+    for pick in picks[: nodes // 10]:
+        pick.done(Outcome("UNAVAILABLE"))
+    return balancer
+
+
+def _weight(policy: Policy, index: int) -> int:
+    return 1 + index % 3 if policy.slow_start_s else 1
+
+
+def _assign(balancer: Balancer, endpoints: tuple[Endpoint, ...]) -> None:
     changes = balancer.update(Assignment("bench", (LocalityEndpoints(Locality(), endpoints),)))
     for node in changes.opened:
         balancer.connectivity_changed(node, Connectivity.READY)
-    return balancer

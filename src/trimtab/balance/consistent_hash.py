@@ -6,7 +6,7 @@ Mirrokni, Thorup, Zadimoghaddam, "Consistent Hashing with Bounded Loads" (2016):
 
 import random
 from bisect import bisect
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from hashlib import blake2b
 from math import ceil
 
@@ -85,14 +85,16 @@ class _RingPicker:
         self._shares = [bound / node.factor / total for node in nodes]
 
     def pick(self, request: Request) -> Node:
-        nodes, shares = self._nodes, self._shares
-        calls = self._fleet() + 1
-        owners = self._owners(request)
-        home = next(owners)
+        nodes, shares, owners = self._nodes, self._shares, self._ring.owners
+        fleet = nodes[0].fleet
+        calls = 1 + (len(fleet) if fleet is not None else sum(len(node.outstanding) for node in nodes))
+        start = self._start(request)
+        home = owners[start]
         if len(nodes[home].outstanding) < ceil(shares[home] * calls):
             return nodes[home]
         seen = {home}
-        for owner in owners:
+        for index in range(start + 1, start + len(owners)):
+            owner = owners[index % len(owners)]
             if owner not in seen:
                 if len(nodes[owner].outstanding) < ceil(shares[owner] * calls):
                     return nodes[owner]
@@ -103,25 +105,18 @@ class _RingPicker:
 
     def explain(self, request: Request) -> Choice:
         """The same pick beside the key's home."""
-        home = self._nodes[next(self._owners(request))]
+        home = self._nodes[self._ring.owners[self._start(request)]]
         node = self.pick(request)
         why = "the key's home" if node is home else "the key's home is loaded beyond its bound"
         return Choice.of(node, (home,) if node is home else (home, node), why)
 
-    def _owners(self, request: Request) -> Iterator[int]:
-        """Nodes by index, in the order of the ring from the key on."""
-        ring, key = self._ring, self._key(request)
+    def _start(self, request: Request) -> int:
+        """The key's place on the ring; any place for a request without a key."""
+        places, key = self._ring.places, self._key(request)
         if key is None:
-            start = int(self._random() * len(ring.places))
-        else:
-            data = key if isinstance(key, bytes) else str(key).encode()
-            start = bisect(ring.places, int.from_bytes(blake2b(data, digest_size=8).digest()))
-        for index in range(start, start + len(ring.owners)):
-            yield ring.owners[index % len(ring.owners)]
-
-    def _fleet(self) -> int:
-        fleet = self._nodes[0].fleet
-        return sum(len(node.outstanding) for node in self._nodes) if fleet is None else len(fleet)
+            return int(self._random() * len(places))
+        data = key if isinstance(key, bytes) else str(key).encode()
+        return bisect(places, int.from_bytes(blake2b(data, digest_size=8).digest())) % len(places)
 
 
 def _places(identity: _Identity) -> tuple[int, ...]:
