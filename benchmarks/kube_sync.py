@@ -64,7 +64,6 @@ async def follow(source: WatchSource, catalog: Catalog, store: ResourceStore, pr
     garbage.pause()
     async with contextlib.aclosing(source.watch()) as watching:
         async for news in watching:
-            progress.changes += len(news.upserts)
             for upserts, deletes in portions(news.upserts, news.deletes):
                 changed = catalog.apply(upserts, deletes)
                 store.apply(changed)
@@ -72,6 +71,7 @@ async def follow(source: WatchSource, catalog: Catalog, store: ResourceStore, pr
                     if port is not None and ref == port.ref:
                         store.get(ENDPOINTS, str(ref), Audience())
                 await asyncio.sleep(0)
+            progress.changes += len(news.upserts)
             if not progress.loaded.is_set():
                 garbage.resume()
                 progress.loaded.set()
