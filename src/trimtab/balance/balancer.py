@@ -80,6 +80,8 @@ class Balancer:
         self._wake = wake or self.refresh
         self._recorder = recorder
         self._turns = itertools.count()
+        self._granted_turn = 0.0
+        """Picks before this one go to nodes without a quota."""
         self._nodes: dict[tuple[str, int, str], Node] = {}
         self._fleet: set[Pick] = set()
         self._assignment: Assignment | None = None
@@ -129,11 +131,14 @@ class Balancer:
             self._due_at = now + REFRESH_S
             self._wake()
         while (plan := self._plan) is not None:
-            node = plan.picker.pick(request) if self.tracer is None else self._traced(plan.picker, request)
-            if plan.unlimited is not None:
-                turn = next(self._turns)
-                if node.quota is not None and not self._admitted(node, turn):
-                    node = plan.unlimited.pick(request)
+            picker, turn = plan.picker, 0
+            if plan.unlimited is not None and (turn := next(self._turns)) < self._granted_turn:
+                picker = plan.unlimited
+            node = picker.pick(request) if self.tracer is None else self._traced(picker, request)
+            if plan.unlimited is not None and node.quota is not None and not self._admitted(node, turn):
+                # Until somebody's next pick is granted, nobody with a quota need be looked at.
+                self._granted_turn = self._next_granted_turn()
+                node = plan.unlimited.pick(request)
             pick = Pick(node, now) if self._cost_free else self._weighed(node, now, request)
             if not node.retired:
                 if self._recorder is not None:
@@ -163,6 +168,10 @@ class Balancer:
             return True
         # A node that never answered is probed by one call at a time.
         return (node.proven or not node.outstanding) and quota.admits(turn)
+
+    def _next_granted_turn(self) -> float:
+        nodes = tuple(self._nodes.values())
+        return min((quota.due_turn() for node in nodes if (quota := node.quota) is not None), default=0.0)
 
     # The slow path.
 
@@ -252,6 +261,7 @@ class Balancer:
     def _ration(self) -> None:
         """Grant quotas where they are needed, at rates that follow from everybody's shares."""
         nodes = self._nodes.values()
+        self._granted_turn = 0.0
         total = sum(node.share * node.ramp for node in nodes)
         for node in nodes:
             if node.ramp == 1.0 and node.success > _HARMLESS and node.proven:

@@ -20,6 +20,10 @@ class Quota:
         self._turn = turn
         self._granted = head_start
 
+    def due_turn(self) -> float:
+        """The number of the first pick that the node may have."""
+        return self._turn + max(0.0, 1.0 - self._granted) / self.rate if self.rate else float("inf")
+
     def admits(self, turn: int) -> bool:
         """Whether the node may have the pick with number `turn`; if so it is used up."""
         granted = min(_BURST, self._granted + (turn - self._turn) * self.rate)
