@@ -47,12 +47,22 @@ class Changes:
 class _Plan:
     """How to pick until further notice."""
 
-    __slots__ = ("picker", "unlimited")
+    __slots__ = ("limited", "picker", "unlimited")
 
-    def __init__(self, picker: Picker, unlimited: Picker | None) -> None:
+    def __init__(self, picker: Picker, unlimited: Picker | None, limited: Sequence[Node]) -> None:
         self.picker = picker
+        self.limited = limited
+        """The nodes that have a quota."""
         self.unlimited = unlimited
         """Over the nodes without a quota, for when one that has a quota has used it up; None: nobody has one."""
+
+
+def _next_granted_turn(limited: Sequence[Node], turn: int) -> float:
+    """When somebody's next pick is granted; asked so rarely that it costs a pick next to nothing."""
+    # A node that is being probed waits for its answer, however much is granted to it.
+    waiting = (node.quota for node in limited if node.proven or not node.outstanding)
+    due = min((quota.due_turn() for quota in waiting if quota is not None), default=float("inf"))
+    return max(due, turn + len(limited) // 4)
 
 
 class Balancer:
@@ -137,7 +147,7 @@ class Balancer:
             node = picker.pick(request) if self.tracer is None else self._traced(picker, request)
             if plan.unlimited is not None and node.quota is not None and not self._admitted(node, turn):
                 # Until somebody's next pick is granted, nobody with a quota need be looked at.
-                self._granted_turn = self._next_granted_turn()
+                self._granted_turn = _next_granted_turn(plan.limited, turn)
                 node = plan.unlimited.pick(request)
             pick = Pick(node, now) if self._cost_free else self._weighed(node, now, request)
             if not node.retired:
@@ -168,10 +178,6 @@ class Balancer:
             return True
         # A node that never answered is probed by one call at a time.
         return (node.proven or not node.outstanding) and quota.admits(turn)
-
-    def _next_granted_turn(self) -> float:
-        nodes = tuple(self._nodes.values())
-        return min((quota.due_turn() for node in nodes if (quota := node.quota) is not None), default=0.0)
 
     # The slow path.
 
@@ -306,5 +312,8 @@ class Balancer:
         if state == self._published:
             return
         self._published = state
+        limited = [node for node in usable if node.quota is not None]
         rationed = 0 < len(unlimited) < len(usable)
-        self._plan = _Plan(self._strategy.picker(usable), self._strategy.picker(unlimited) if rationed else None)
+        self._plan = _Plan(
+            self._strategy.picker(usable), self._strategy.picker(unlimited) if rationed else None, limited
+        )
