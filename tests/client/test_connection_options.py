@@ -35,6 +35,12 @@ def test_the_authority_argument_wins_over_the_service() -> None:
     assert options(authority="cert.example")["grpc.default_authority"] == "cert.example"
 
 
+def test_the_name_that_certificates_are_verified_against_is_the_authority_too() -> None:
+    override = ("grpc.ssl_target_name_override", "mesh.example")
+    assert options(override)["grpc.default_authority"] == "mesh.example"
+    assert options(override, ("grpc.default_authority", "mine"))["grpc.default_authority"] == "mine"
+
+
 def test_a_proxy_for_the_outside_does_not_catch_endpoints_unless_asked_to() -> None:
     assert options()["grpc.enable_http_proxy"] == 0
     assert options(("grpc.enable_http_proxy", 1))["grpc.enable_http_proxy"] == 1

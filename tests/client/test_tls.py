@@ -50,15 +50,19 @@ def test_an_authority_nobody_trusts_is_refused(world: World, ads: AdsServer, bac
     assert caught.value.code() is grpc.StatusCode.UNAVAILABLE
 
 
-@pytest.mark.parametrize("how", ["argument", "option"])
-def test_the_name_to_verify_can_be_given(world: World, ads: AdsServer, authority: trustme.CA, how: str) -> None:
+@pytest.mark.parametrize(
+    "name",
+    [
+        {"authority": "mesh.example"},
+        {"options": (("grpc.default_authority", "mesh.example"),)},
+        {"options": (("grpc.ssl_target_name_override", "mesh.example"),)},
+    ],
+)
+def test_the_name_to_verify_can_be_given(
+    world: World, ads: AdsServer, authority: trustme.CA, name: dict[str, object]
+) -> None:
     with Backend(credentials=server_credentials(authority.issue_cert("mesh.example"))) as backend:
         ads.assign(NAME, backend.endpoint)
-        name = (
-            {"authority": "mesh.example"}
-            if how == "argument"
-            else {"options": (("grpc.default_authority", "mesh.example"),)}
-        )
         channel = world.open(ads, TARGET, credentials=client_credentials(authority), **name)
         assert world.call(channel, "unary_unary", b"a", timeout=20) == [b"a"]
 

@@ -58,7 +58,10 @@ def connection_options(
     given = tuple(option for option in options or () if option[0] != ChannelOptions.SingleThreadedUnaryStream)
     if authority is not None:
         given += (("grpc.default_authority", authority),)
-    names = {name for name, _ in given}
+    names = dict(given)
+    if (verified := names.get("grpc.ssl_target_name_override")) is not None:
+        # As gRPC does where no authority is set: it refuses calls for another host than the one it verified.
+        merged["grpc.default_authority"] = verified
     ours = tuple((name, value) for name, value in merged.items() if name not in names)
     return ConnectionOptions(ours + given, credentials, compression)
 
