@@ -119,8 +119,17 @@ def test_a_file_of_bytes_is_named(tmp_path: Path) -> None:
         find(path, environ={})
 
 
-@pytest.mark.parametrize("address", ["", "cp", "cp:", ":1", "cp:0", "cp:65536", "cp:http"])
+@pytest.mark.parametrize(
+    "address", ["", "cp", "cp:", ":1", "cp:0", "cp:65536", "cp:http", "::1:1", "http://cp:1", "[::1:1"]
+)
 def test_an_address_must_be_host_and_port(address: str) -> None:
     environ: Mapping[str, str] = {}
     with pytest.raises(BootstrapError, match="control_plane: expected HOST:PORT"):
         find(control_plane=address, environ=environ)
+
+
+@pytest.mark.parametrize(
+    "address", ["cp:1", "cp.trimtab-system.svc:18000", "127.0.0.1:65535", "[::1]:18000", " cp:1\n"]
+)
+def test_host_names_and_addresses_of_both_families_are_taken(address: str) -> None:
+    assert uri(find(environ={"TRIMTAB_XDS": address})) == address.strip()

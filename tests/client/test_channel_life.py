@@ -147,6 +147,9 @@ async def test_states_of_an_asyncio_channel(ads: AdsServer, backends: Backends) 
         await channel.wait_for_state_change(State.READY)
         assert channel.get_state() in (State.CONNECTING, State.TRANSIENT_FAILURE)
         assert NAME in repr(channel)
+    assert channel.get_state() is State.SHUTDOWN
+    with pytest.raises(grpc.aio.UsageError, match="closed"):
+        await channel.wait_for_state_change(State.SHUTDOWN)
 
 
 def test_a_channel_made_before_there_is_a_loop_starts_with_it(ads: AdsServer, backends: Backends) -> None:

@@ -39,7 +39,10 @@ def test_no_such_service(world: World, ads: AdsServer, arity: str) -> None:
     ads.refuse(NAME, "there is no service shop in namespace prod; there is one in namespace test")
     error = refused(world, world.open(ads), arity)
     assert error.code() is grpc.StatusCode.UNAVAILABLE
-    assert error.details() == "there is no service shop in namespace prod; there is one in namespace test"
+    assert error.details() == (
+        f"{NAME}: there is no service shop in namespace prod; there is one in namespace test; "
+        "check the channel's target, and what `trimtab endpoints` lists"
+    )
     assert isinstance(error.__cause__, trimtab.ServiceNotFound)
 
 
@@ -60,7 +63,7 @@ def test_a_started_call_that_is_refused(world: World, ads: AdsServer, arity: str
     call.when_done(done.append)
     ads.refuse(NAME, "there is no service shop")
     assert call.ask("code") is grpc.StatusCode.UNAVAILABLE
-    assert call.ask("details") == "there is no service shop"
+    assert call.ask("details").startswith(f"{NAME}: there is no service shop; check the channel's target")
     assert tuple(call.ask("initial_metadata")) == tuple(call.ask("trailing_metadata")) == ()
     assert call.now("done")
     assert not call.now("cancelled")

@@ -101,8 +101,10 @@ class AioChannel(grpc.aio.Channel):
         return to_grpc(self.cluster.connectivity())
 
     async def wait_for_state_change(self, last_observed_state: grpc.ChannelConnectivity) -> None:
-        """Return once the state is another than `last_observed_state`."""
+        """Return once the state is another than `last_observed_state`. Raises UsageError where that will never be."""
         while self.get_state() is last_observed_state:
+            if last_observed_state is grpc.ChannelConnectivity.SHUTDOWN:
+                raise grpc.aio.UsageError("Channel is closed.")
             changed = asyncio.get_running_loop().create_future()
 
             def wake(changed: "asyncio.Future[None]" = changed) -> None:

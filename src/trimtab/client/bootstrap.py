@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import socket
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -20,6 +21,7 @@ CONFIG_VARIABLE = "GRPC_XDS_BOOTSTRAP_CONFIG"
 ADDRESS_VARIABLE = "TRIMTAB_XDS"
 USER_AGENT = "trimtab-python"
 
+_ADDRESS = re.compile(r"([^][:/\s]+|\[[0-9a-fA-F:.]+\]):(?P<port>[0-9]{1,5})")
 _NOTHING = (
     "no control plane is configured. Name it in one of three ways: "
     f"{ADDRESS_VARIABLE}=HOST:PORT in the environment; {FILE_VARIABLE}=PATH (or {CONFIG_VARIABLE}=JSON) with gRPC's xDS "
@@ -67,9 +69,11 @@ class Bootstrap:
     @classmethod
     def of_address(cls, address: str, where: str, environ: Mapping[str, str]) -> Self:
         """The bootstrap that a bare `host:port` stands for, without TLS."""
-        host, colon, port = address.strip().rpartition(":")
-        if not host or not colon or not port.isdigit() or not 1 <= int(port) <= 65535:
-            raise BootstrapError(f"{where}: expected HOST:PORT, for example 127.0.0.1:18000, got {address!r}")
+        found = _ADDRESS.fullmatch(address.strip())
+        if found is None or not 1 <= int(found["port"]) <= 65535:
+            raise BootstrapError(
+                f"{where}: expected HOST:PORT, for example 127.0.0.1:18000 or [::1]:18000, got {address!r}"
+            )
         return cls((ControlPlane(address.strip()),), default_node(environ))
 
 

@@ -195,9 +195,11 @@ class Discovery:
     def _lost(self, reason: str) -> None:
         if self._stopped.is_set():
             return
-        if self._answering or not self._trouble:
-            self._silent_since = time.monotonic() if self._answering else self._silent_since
+        if self._answering:
+            self._silent_since = time.monotonic()
             logger.warning("control plane %s is lost, what is known stays in use: %s", self._server.uri, reason)
+        elif not self._trouble:
+            logger.warning("control plane %s cannot be reached, which is tried again: %s", self._server.uri, reason)
         self._answering, self._trouble = False, reason
 
     def _publish(self, update: Update[Assignment]) -> None:
@@ -226,8 +228,10 @@ def _decode_policy(body: bytes, version: str) -> tuple[str, Policy | PolicyError
 
 
 def _refusal(error: ResourceError) -> Unavailable:
-    kind = ServiceNotFound if error.code == NOT_FOUND else Unavailable
-    return kind(error.message or f"the control plane knows no service {error.name}")
+    said = f"{error.name}: {error.message or 'the control plane does not serve it'}"
+    if error.code == NOT_FOUND:
+        return ServiceNotFound(f"{said}; check the channel's target, and what `trimtab endpoints` lists")
+    return Unavailable(said)
 
 
 def _reason(error: grpc.RpcError) -> str:
