@@ -1,7 +1,9 @@
 """The command, run as its users run it."""
 
+import re
 import signal
 import socket
+import sys
 import urllib.error
 import urllib.request
 from pathlib import Path
@@ -114,6 +116,19 @@ def test_a_missing_folder_is_a_clear_error(tmp_path: Path) -> None:
     assert ended.returncode == 2
     assert ended.stderr.startswith("trimtab serve: --manifests: there is no folder ")
     assert ended.stderr.count("\n") == 1
+
+
+def test_a_file_in_the_place_of_its_folder_is_a_clear_error(manifests: Path) -> None:
+    ended = failing(*command(manifests / "cluster.yaml"))
+    assert ended.returncode == 2
+    assert ended.stderr.endswith("cluster.yaml is a file; name the folder that holds it\n")
+
+
+def test_help_says_what_each_command_does() -> None:
+    listed = failing(sys.executable, "-m", "trimtab.cli", "--help")
+    assert listed.returncode == 0
+    assert re.search(r"serve\s+Serve a cluster's endpoints", listed.stdout)
+    assert re.search(r"simulate\s+Play a scenario", listed.stdout)
 
 
 @pytest.mark.parametrize("address", ["18000", "127.0.0.1", "127.0.0.1:http", "127.0.0.1:70000", "::1:18000"])

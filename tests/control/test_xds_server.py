@@ -161,8 +161,16 @@ async def test_endpoints_may_be_asked_for_on_a_stream_of_their_own(control: Cont
 
 async def test_a_second_server_on_the_same_port_is_a_clear_error(control: Control) -> None:
     second = XdsServer(control.store, Census(), Metrics())
-    with pytest.raises(ServeError, match=f"cannot listen on {control.address} for xDS: is the port taken"):
+    with pytest.raises(ServeError, match=f"cannot listen on {control.address} for xDS: .*address already in use"):
         await second.start(control.address)
+
+
+async def test_a_host_that_is_not_there_is_a_clear_error(control: Control) -> None:
+    server = XdsServer(control.store, Census(), Metrics())
+    # A name that never exists (RFC 6761); what the resolver says about it differs.
+    with pytest.raises(ServeError, match=r"for xDS: .+; choose another with --listen") as caught:
+        await server.start("nowhere.invalid:18000")
+    assert "in use" not in str(caught.value)
 
 
 async def test_stopping_ends_streams_after_what_was_due(control: Control) -> None:

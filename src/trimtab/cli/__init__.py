@@ -5,6 +5,16 @@ from importlib import metadata
 
 MISSING = "the trimtab command needs more than the client library: pip install 'trimtab[control]'"
 
+_COMMANDS = {
+    "serve": ("serve:serve", "Serve a cluster's endpoints over xDS: the control plane."),
+    "status": ("status:status", "Show who is connected to a control plane, and what is wrong."),
+    "endpoints": ("endpoints:endpoints", "Show which endpoints of a service clients are told about, and why."),
+    "translate": ("translate:translate", "Print the xDS that would be served from manifests."),
+    "bootstrap": ("bootstrap:app", "Print the bootstrap of stock gRPC or of Envoy."),
+    "demo": ("demo:demo", "Show on this machine what balancing per request changes."),
+    "simulate": ("simulate:simulate", "Play a scenario in virtual time."),
+}
+
 
 def main() -> None:
     """Run the command line; exits with 0 for success, 1 for a failure while running, 2 for a mistake in the call."""
@@ -18,11 +28,6 @@ def main() -> None:
         version=metadata.version("trimtab"),
     )
     # By name, so that `--help` does not import a control plane.
-    app.command("trimtab.cli.serve:serve", name="serve")
-    app.command("trimtab.cli.status:status", name="status")
-    app.command("trimtab.cli.endpoints:endpoints", name="endpoints")
-    app.command("trimtab.cli.translate:translate", name="translate")
-    app.command("trimtab.cli.demo:demo", name="demo")
-    app.command("trimtab.cli.simulate:simulate", name="simulate")
-    app.command("trimtab.cli.bootstrap:app", name="bootstrap")
+    for name, (command, what) in _COMMANDS.items():
+        app.command(f"trimtab.cli.{command}", name=name, help=what)
     app()

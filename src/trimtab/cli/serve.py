@@ -26,7 +26,7 @@ def serve(
     withdrawal_share: float = 0.5,
     listen: str = "127.0.0.1:18000",
     admin: str = "127.0.0.1:8080",
-    peers: tuple[str, ...] = (),
+    peers: Annotated[tuple[str, ...], Parameter(negative="")] = (),
     peer_service: str | None = None,
     census_warm_up: float = CENSUS_WARM_UP_S,
     log_level: Level = "info",

@@ -32,6 +32,8 @@ class SourceOptions:
         if self.manifests is None:
             return self._cluster()
         self._only_for_a_cluster()
+        if self.manifests.is_file():
+            raise ManifestError(f"--manifests: {self.manifests} is a file; name the folder that holds it")
         if not self.manifests.is_dir():
             raise ManifestError(f"--manifests: there is no folder {self.manifests}; create it, or name one that exists")
         return ManifestSource(self.manifests)

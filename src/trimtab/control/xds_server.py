@@ -92,9 +92,8 @@ class XdsServer:
         try:
             port = self._server.add_insecure_port(listen)
         except RuntimeError as error:
-            raise ServeError(
-                f"cannot listen on {listen} for xDS: is the port taken? Choose another with --listen"
-            ) from error
+            why = await _why_not(listen)
+            raise ServeError(f"cannot listen on {listen} for xDS: {why}; choose another with --listen") from error
         await self._server.start()
         return port
 
@@ -164,6 +163,17 @@ class XdsServer:
                     return
         finally:
             reader.cancel()
+
+
+async def _why_not(listen: str) -> str:
+    """Why an address cannot be listened on. gRPC tells that to its own log only; a plain socket says it."""
+    host, _, port = listen.rpartition(":")
+    try:
+        plain = await asyncio.get_running_loop().create_server(asyncio.Protocol, host.strip("[]"), int(port))
+    except OSError as error:
+        return error.strerror or str(error)
+    plain.close()
+    return "gRPC could not, though it is free now"
 
 
 async def _read(session: Session, requests: AsyncIterator[bytes]) -> None:
