@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 import pytest
 
 from tests.control.objects import endpoint, endpoint_slice, service
-from tests.control.raw_http2 import ACK, DATA, END_STREAM, PING, PREFACE, RawConnection, frame, headers, message, reset
+from tests.control.raw_http2 import ACK, DATA, END_STREAM, GOAWAY, PING, PREFACE, RawConnection, frame, headers, message, reset
 from tests.control.xds_client import PATIENCE_S, XdsClient, addresses, until
 from trimtab.control.catalog import Catalog
 from trimtab.control.census import Census
@@ -116,6 +116,27 @@ async def test_a_client_that_answers_no_more_is_dropped() -> None:
         await until(lambda: not attacked.server.sessions)
 
 
+async def test_a_client_that_pings_now_and_then_is_welcome() -> None:
+    """gRPC's own limit is five minutes between two pings, and three too early are the end of the connection."""
+    async with target(grpc__http2__min_ping_interval_without_data_ms=1) as attacked:
+        async with RawConnection.open(attacked.address) as connection:
+            await open_without_end(connection, 1)
+            for number in range(6):
+                sent = number.to_bytes(8)
+                await connection.send(frame(PING, 0, 0, sent))
+                await _answered(connection, sent)
+                await asyncio.sleep(0.005)
+            assert len(attacked.server.sessions) == 1
+
+
+async def _answered(connection: RawConnection, sent: bytes) -> None:
+    while True:
+        kind, flags, payload = await connection.receive()
+        assert kind != GOAWAY, payload
+        if kind == PING and flags & ACK and payload == sent:
+            return
+
+
 async def _pong(connection: RawConnection) -> None:
     while True:
         kind, flags, payload = await connection.receive()
@@ -156,6 +177,8 @@ def test_the_limits_are_those_that_were_decided() -> None:
     assert limits["grpc.http2.ping_timeout_ms"] == limits["grpc.server_handshake_timeout_ms"] == 10_000
     assert limits["grpc.max_allowed_incoming_connections"] == 10_000
     assert limits["grpc.max_receive_message_length"] == 1 << 20
+    # Clients, our own among them, ping every 30 s.
+    assert limits["grpc.http2.min_ping_interval_without_data_ms"] == 10_000
 
 
 async def _discard(connection: RawConnection) -> None:

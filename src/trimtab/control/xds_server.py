@@ -37,7 +37,7 @@ OPTIONS = (
     ("grpc.max_receive_message_length", 1 << 20),
     ("grpc.max_metadata_size", 8 << 10),
     ("grpc.http2.max_ping_strikes", 2),
-    ("grpc.http2.min_recv_ping_interval_without_data_ms", 10_000),
+    ("grpc.http2.min_ping_interval_without_data_ms", 10_000),
     ("grpc.keepalive_time_ms", 30_000),
     ("grpc.keepalive_timeout_ms", 10_000),
     # Without it a ping may go unanswered for a minute, whatever the keepalive timeout says.
