@@ -7,7 +7,19 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 import pytest
 
 from tests.control.objects import endpoint, endpoint_slice, service
-from tests.control.raw_http2 import ACK, DATA, END_STREAM, GOAWAY, PING, PREFACE, RawConnection, frame, headers, message, reset
+from tests.control.raw_http2 import (
+    ACK,
+    DATA,
+    END_STREAM,
+    GOAWAY,
+    PING,
+    PREFACE,
+    RawConnection,
+    frame,
+    headers,
+    message,
+    reset,
+)
 from tests.control.xds_client import PATIENCE_S, XdsClient, addresses, until
 from trimtab.control.catalog import Catalog
 from trimtab.control.census import Census
