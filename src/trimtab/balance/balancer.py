@@ -2,11 +2,12 @@
 
 import itertools
 import random
-from collections.abc import Callable, Collection, Sequence
+from collections import Counter
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from ..model import Assignment, Health, Policy
-from .candidates import candidates
+from .candidates import Level, candidates
 from .choice import Choice, explained
 from .cost import cost_of
 from .feedback import Feedback
@@ -16,6 +17,7 @@ from .node import Connectivity, Node
 from .outliers import Outliers
 from .pick import Pick
 from .picker import Picker, Strategy
+from .plan import Plan, plan
 from .quota import Quota
 from .recorder import Recorder
 from .registry import strategy
@@ -42,19 +44,6 @@ class Changes:
     """New nodes: connect them."""
     closed: tuple[Node, ...]
     """Nodes that left: retire them, their calls go on to the end."""
-
-
-class _Plan:
-    """How to pick until further notice."""
-
-    __slots__ = ("limited", "picker", "unlimited")
-
-    def __init__(self, picker: Picker, unlimited: Picker | None, limited: Sequence[Node]) -> None:
-        self.picker = picker
-        self.limited = limited
-        """The nodes that have a quota."""
-        self.unlimited = unlimited
-        """Over the nodes without a quota, for when one that has a quota has used it up; None: nobody has one."""
 
 
 def _next_granted_turn(limited: Sequence[Node], turn: int) -> float:
@@ -95,8 +84,9 @@ class Balancer:
         self._nodes: dict[tuple[str, int, str], Node] = {}
         self._fleet: set[Pick] = set()
         self._assignment: Assignment | None = None
-        self._candidates: Sequence[Node] | None = ()
-        self._plan: _Plan | None = None
+        self._levels: Sequence[Level] | None = ()
+        self._unready: Mapping[int, int] = {}
+        self._plan: Plan | None = None
         self._published: Sequence[object] = ()
         self._refreshed_at = self._due_at = float("-inf")
         self._idle_pairs = 0
@@ -117,7 +107,7 @@ class Balancer:
     @property
     def waiting(self) -> bool:
         """No call can be placed now, but a connection under way may change that."""
-        return self._candidates is None
+        return self._levels is None
 
     @property
     def wants_reports(self) -> bool:
@@ -192,7 +182,8 @@ class Balancer:
         """Take over a new assignment. Nodes whose endpoint stays keep all they know."""
         self._assignment = assignment
         now = self._clock()
-        usable = (item for item in assignment.endpoints() if item[1].health is not Health.UNHEALTHY)
+        usable = [item for item in assignment.endpoints() if item[1].health is not Health.UNHEALTHY]
+        self._unready = Counter(p for p, endpoint in assignment.endpoints() if endpoint.health is Health.UNHEALTHY)
         before = dict(self._nodes)
         known = tuple(before.values())
         self._nodes = {}
@@ -302,18 +293,16 @@ class Balancer:
         self._idle_pairs = self.idle_pairs
 
     def _publish(self) -> None:
-        usable = candidates(self._nodes.values())
-        self._candidates = usable
-        if not usable:
+        levels = self._levels = candidates(self._nodes.values(), self._unready)
+        if not levels:
             self._plan, self._published = None, ()
             return
-        unlimited = [node for node in usable if node.quota is None]
-        state = [(node, node.quota is None, node.share, node.factor, node.reported_weight) for node in usable]
+        state = [
+            (level.share, node, node.quota is None, node.share, node.factor, node.reported_weight)
+            for level in levels
+            for node in level.nodes
+        ]
         if state == self._published:
             return
         self._published = state
-        limited = [node for node in usable if node.quota is not None]
-        rationed = 0 < len(unlimited) < len(usable)
-        self._plan = _Plan(
-            self._strategy.picker(usable), self._strategy.picker(unlimited) if rationed else None, limited
-        )
+        self._plan = plan(levels, self._strategy.picker, self._rng)
