@@ -50,6 +50,7 @@ bench: setup
 # The pictures of README and docs, from real runs on this machine.
 figures: setup
 	mkdir -p docs/figures
+	mkdir -p docs/figures
 	$(BIN)/trimtab demo --scenario slow-pod --chart docs/figures/demo.svg
 
 # The impact page with its figures, from the simulator: the same on every machine.

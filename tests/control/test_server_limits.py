@@ -130,15 +130,15 @@ async def test_a_client_that_answers_no_more_is_dropped() -> None:
 
 async def test_a_client_that_pings_now_and_then_is_welcome() -> None:
     """gRPC's own limit is five minutes between two pings, and three too early are the end of the connection."""
-    async with target(grpc__http2__min_ping_interval_without_data_ms=1) as attacked:
-        async with RawConnection.open(attacked.address) as connection:
-            await open_without_end(connection, 1)
-            for number in range(6):
-                sent = number.to_bytes(8)
-                await connection.send(frame(PING, 0, 0, sent))
-                await _answered(connection, sent)
-                await asyncio.sleep(0.005)
-            assert len(attacked.server.sessions) == 1
+    patience = {"grpc__http2__min_ping_interval_without_data_ms": 1}
+    async with target(**patience) as attacked, RawConnection.open(attacked.address) as connection:
+        await open_without_end(connection, 1)
+        for number in range(6):
+            sent = number.to_bytes(8)
+            await connection.send(frame(PING, 0, 0, sent))
+            await _answered(connection, sent)
+            await asyncio.sleep(0.005)
+        assert len(attacked.server.sessions) == 1
 
 
 async def _answered(connection: RawConnection, sent: bytes) -> None:
