@@ -68,6 +68,29 @@ def test_the_very_same_endpoint_in_two_localities_is_kept_once() -> None:
     assert verdict.assignment.localities == (LocalityEndpoints(A, (ONE,)), LocalityEndpoints(B, (TWO,)))
 
 
+@pytest.mark.parametrize("same", ["FD00::1", "fd00:0:0::1"])
+def test_an_ipv6_address_written_in_two_ways_is_one_address(same: str) -> None:
+    verdict = passed(LocalityEndpoints(A, (Endpoint("fd00::1", 80), Endpoint(same, 80))))
+    assert len(verdict.assignment.localities[0].endpoints) == 1
+
+
+@pytest.mark.parametrize(
+    ("bad", "says"),
+    [
+        ("pod-1.example", "dropped pod-1.example of 10.0.0.1:80: not an IP address"),
+        ("fe80::1%eth0", "dropped fe80::1%eth0 of 10.0.0.1:80: not an IP address"),
+        ("10.0.0.2", "dropped 10.0.0.2 of 10.0.0.1:80: listed twice"),
+        ("10.0.0.1", "dropped 10.0.0.1 of 10.0.0.1:80: listed twice"),
+        ("FD00::1", "dropped FD00::1 of 10.0.0.1:80: listed twice"),
+    ],
+)
+def test_an_additional_address_a_client_would_refuse_is_dropped(bad: str, says: str) -> None:
+    dual = Endpoint("10.0.0.1", 80, additional_addresses=("fd00::1", bad))
+    verdict = passed(LocalityEndpoints(A, (dual, TWO)))
+    assert verdict.assignment.localities[0].endpoints[0].additional_addresses == ("fd00::1",)
+    assert verdict.repairs == (says,)
+
+
 def test_a_gap_in_the_priorities_is_closed() -> None:
     verdict = passed(LocalityEndpoints(A, (ONE,)), LocalityEndpoints(B, (TWO,), priority=2))
     assert [group.priority for group in verdict.assignment.localities] == [0, 1]
@@ -93,7 +116,8 @@ def test_weights_fit_into_32_bits_together() -> None:
 
 messy_endpoints = st.builds(
     Endpoint,
-    address=st.sampled_from(["10.0.0.1", "10.0.0.2", "fd00::1", "pod-1", ""]),
+    address=st.sampled_from(["10.0.0.1", "10.0.0.2", "fd00::1", "FD00::1", "pod-1", ""]),
+    additional_addresses=st.lists(st.sampled_from(["10.0.0.2", "fd00::1", "fd00::2", "pod-2"]), max_size=2).map(tuple),
     port=st.sampled_from([80, 81, 0, 70_000]),
     health=st.sampled_from(Health),
     weight=st.sampled_from([1, 5, 0, 2**32]),

@@ -1,5 +1,7 @@
 from collections.abc import Hashable
 
+import pytest
+
 from tests.control.objects import endpoint, endpoint_slice, service
 from tests.xds.envoy_messages import cluster_pb2, endpoint_pb2, listener_pb2
 from trimtab.control.catalog import Catalog
@@ -68,6 +70,14 @@ def test_a_bare_name_is_looked_up_where_the_client_is() -> None:
     audience = shop.store.audience(ClientNode(metadata={"NAMESPACE": "prod"}))
     assert shop.store.get(ENDPOINTS, "payments:8080", audience) is not None
     assert shop.store.get(ENDPOINTS, "payments:8080", ANYONE) is None
+
+
+@pytest.mark.parametrize("type_url", [LISTENERS, CLUSTERS, ENDPOINTS])
+def test_names_of_federated_xds_are_not_served_and_the_client_is_told(type_url: str) -> None:
+    shop = Shop(service())
+    name = f"xdstp://authority/{type_url.rpartition('/')[2]}/payments.prod:8080"
+    assert shop.store.get(type_url, name, ANYONE) is None
+    assert "scheme 'xdstp' is not served by Trimtab" in shop.store.why_missing(name, ANYONE)
 
 
 def test_each_dialect_gets_its_own_cluster() -> None:

@@ -1,6 +1,6 @@
 """What a client's stream means for the census and the metrics, without a network."""
 
-from collections.abc import Hashable, Mapping
+from collections.abc import Collection, Hashable, Mapping
 
 import pytest
 
@@ -8,7 +8,7 @@ from tests.control.objects import endpoint, endpoint_slice, service
 from tests.xds.envoy_messages import discovery_pb2
 from trimtab.control.catalog import Catalog
 from trimtab.control.census import Census
-from trimtab.control.kubernetes import Object
+from trimtab.control.kubernetes import Object, ServicePortSpec
 from trimtab.control.metrics import Metrics
 from trimtab.control.resource_store import ResourceStore
 from trimtab.control.session import Session
@@ -17,6 +17,7 @@ from trimtab.xds.discovery import ClientNode, DiscoveryRequest
 from trimtab.xds.resource import Audience
 from trimtab.xds.resource_type import CLUSTERS, ENDPOINTS
 from trimtab.xds.sotw import StateOfTheWorld
+from trimtab.xds.subscription import Subscription
 
 PAYMENTS, ORDERS = "payments.prod:8080", "orders.prod:8080"
 
@@ -75,6 +76,36 @@ def test_a_client_of_a_service_that_springs_to_life_counts_from_its_ack_on(clien
     client.apply(service(name="orders"))
     client.ask(ORDERS)
     assert client.counted(ORDERS) == {"a": 1}
+
+
+def test_a_client_counts_for_the_port_that_its_name_means_by_now(client: Client) -> None:
+    client.ask("payments.prod")
+    client.apply(service(ServicePortSpec(9090, "grpc")))
+    client.ask("payments.prod")
+    assert client.counted() == {}
+    assert client.counted("payments.prod:9090") == {"a": 1}
+    client.session.close()
+    assert client.counted("payments.prod:9090") == {}
+
+
+def test_who_follows_every_cluster_is_not_disturbed_when_clients_are_counted(
+    client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    envoy = Session("envoy", StateOfTheWorld(), client.store, client.census, client.metrics, only=None)
+    heard: list[Hashable] = []
+    changed = envoy.stream.changed
+
+    def noted(subject: Hashable) -> Collection[Subscription]:
+        heard.append(subject)
+        return changed(subject)
+
+    monkeypatch.setattr(envoy.stream, "changed", noted)
+    envoy.receive(DiscoveryRequest(CLUSTERS, ("*",)).serialize())
+    client.ask(PAYMENTS)
+    assert heard == []
+    client.apply(service(name="orders"))
+    assert [str(subject) for subject in heard] == [ORDERS]
+    envoy.close()
 
 
 def test_a_client_that_follows_no_endpoints_does_not_count(client: Client) -> None:

@@ -184,6 +184,19 @@ async def test_stopping_ends_streams_after_what_was_due(control: Control) -> Non
         await stopping
 
 
+async def test_a_stream_that_has_not_asked_yet_is_answered_before_it_is_drained(control: Control) -> None:
+    async with grpc.aio.insecure_channel(control.address) as channel:
+        call: Any = channel.stream_stream(f"/{ADS_SERVICE}/{STREAM_AGGREGATED_RESOURCES}")()
+        await control.until_streams(1)
+        stopping = asyncio.ensure_future(control.server.stop(PATIENCE_S))
+        await asyncio.sleep(0.05)
+        await call.write(DiscoveryRequest(ENDPOINTS, (PAYMENTS,)).serialize())
+        response = discovery_pb2.DiscoveryResponse.FromString(await call.read())
+        assert addresses(response) == {PAYMENTS: ["10.0.0.1"]}
+        assert await call.read() is grpc.aio.EOF
+        await stopping
+
+
 async def test_one_connection_cannot_open_streams_without_end(control: Control) -> None:
     request = DiscoveryRequest(ENDPOINTS, (PAYMENTS,)).serialize()
 

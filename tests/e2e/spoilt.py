@@ -1,7 +1,7 @@
 """Resources as no client should get them: what each fault is in the real messages, and in an assignment before the gate."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from tests.e2e.kubernetes import REGION, Pod
@@ -44,6 +44,11 @@ def _in_two_priorities(assignment: Any) -> None:
     copy = assignment.endpoints.add()
     copy.CopyFrom(assignment.endpoints[0])
     copy.priority = 1
+
+
+def _address_twice_in_additions(assignment: Any) -> None:
+    first, second = (locality.lb_endpoints[0].endpoint for locality in assignment.endpoints)
+    first.additional_addresses.add().address.CopyFrom(second.address)
 
 
 def _gap(assignment: Any) -> None:
@@ -90,6 +95,7 @@ def _of_the_other_dialect(dialect: Dialect) -> Spoil:
 FAULTS: Mapping[str, Fault] = {
     "address-twice": _endpoints(_twice, REFUSED, USED),
     "address-in-two-priorities": _endpoints(_in_two_priorities, REFUSED, USED),
+    "additional-address-twice": _endpoints(_address_twice_in_additions, REFUSED, USED),
     "priority-gap": _endpoints(_gap, REFUSED, USED),
     "endpoint-weight-0": _endpoints(_endpoint_weight_0, REFUSED, REFUSED),
     "hostname": _endpoints(_hostname, REFUSED, REFUSED),
@@ -116,6 +122,10 @@ def before_the_gate(pods: Sequence[Pod]) -> Mapping[str, Sequence[LocalityEndpoi
     return {
         "address-twice": (first, second, LocalityEndpoints(zone, (endpoint,))),
         "address-in-two-priorities": (first, second, LocalityEndpoints(zone, (endpoint,), priority=1)),
+        "additional-address-twice": (
+            first,
+            replace(second, endpoints=(replace(second.endpoints[0], additional_addresses=(endpoint.address,)),)),
+        ),
         "priority-gap": (first, second, group(pods[2:3], priority=2)),
         "no-locality-weight": (group(pods[:1], weight=0), group(pods[1:2], weight=0)),
         "too-much-weight": (group(pods[:1], weight=_UINT32_MAX), group(pods[1:2], weight=_UINT32_MAX)),

@@ -54,6 +54,45 @@ def test_an_ack_and_a_change_of_subscription_may_come_in_one_request(client: Del
     assert subscription.delivery.acked_at is not None
 
 
+def test_a_nack_is_known_by_its_error(client: DeltaClient) -> None:
+    client.ask(A)
+    client.ask(nonce=client.response().nonce, error="no")
+    (subscription,) = client.stream.subscriptions
+    assert (subscription.delivery.refused, subscription.delivery.acked_at) == ("no", None)
+
+
+def test_no_two_responses_have_the_same_nonce(client: DeltaClient) -> None:
+    nonces = []
+    for name in (A, B, C):
+        client.ask(name)
+        nonces.append(client.response().nonce)
+        client.ack()
+    assert len(set(nonces)) == 3
+
+
+def test_what_exists_is_answered_without_waiting_for_what_does_not(client: DeltaClient) -> None:
+    client.ask(A, "late.default:80")
+    assert versions(client.response()) == {A: "1"}
+
+
+def test_a_name_asked_for_twice_is_sent_once(client: DeltaClient) -> None:
+    client.ask(A, A)
+    assert [resource.name for resource in client.response().resources] == [A]
+
+
+def test_a_removed_resource_is_sent_when_it_comes_back(client: DeltaClient) -> None:
+    client.ask(A)
+    client.response()
+    client.ack()
+    client.shelf.drop(A)
+    client.changed(A)
+    client.response()
+    client.ack()
+    client.shelf.put(A, "1")
+    client.changed(A)
+    assert versions(client.response()) == {A: "1"}
+
+
 def test_a_spontaneous_request_acks_nothing(client: DeltaClient) -> None:
     client.ask(A)
     client.response()

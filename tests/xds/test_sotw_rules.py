@@ -5,6 +5,7 @@ import pytest
 from tests.xds.envoy_messages import endpoint_pb2
 from tests.xds.shelf import Shelf, SotwClient, names
 from trimtab.errors import ProtocolError
+from trimtab.xds.discovery import ClientNode, DiscoveryRequest
 from trimtab.xds.resource_type import CLUSTERS, ENDPOINTS, LISTENERS
 
 A, B, C = "a.default:80", "b.default:80", "c.default:80"
@@ -17,6 +18,16 @@ def client() -> SotwClient:
 
 def test_the_node_of_the_first_request_is_kept(client: SotwClient) -> None:
     client.ask(A)
+    assert client.stream.node.id == "client-1"
+
+
+def test_a_later_request_may_leave_the_node_out_and_cannot_change_it(client: SotwClient) -> None:
+    client.ask(A)
+    client.response()
+    for node in (None, ClientNode(id="somebody else")):
+        request = DiscoveryRequest(ENDPOINTS, (A, B), nonce=client.last.nonce, node=node)
+        client.stream.receive(request.serialize(), 0.0)
+        client.responses()
     assert client.stream.node.id == "client-1"
 
 
@@ -103,6 +114,14 @@ def test_the_first_request_of_a_stream_is_answered_even_if_it_kept_the_nonce_of_
     client = SotwClient(Shelf(A))
     client.ask(A, nonce="7f")
     assert len(client.response().resources) == 1
+
+
+def test_before_the_first_response_no_nonce_is_stale() -> None:
+    client = SotwClient(Shelf(A))
+    client.ask(nonce="7f")
+    assert client.responses() == []
+    client.ask(A, nonce="7f")
+    assert names(client.response()) == [A]
 
 
 def test_a_newly_named_resource_is_sent_alone(client: SotwClient) -> None:
@@ -236,6 +255,38 @@ def test_after_a_name_nothing_named_means_nothing() -> None:
     client.shelf.put(A, "2")
     client.changed(A, B)
     assert client.responses() == []
+
+
+def test_a_star_counts_as_a_name_so_that_nothing_named_later_means_nothing() -> None:
+    client = SotwClient(Shelf(A), CLUSTERS)
+    client.ask("*")
+    client.response()
+    client.ask()
+    client.shelf.put(A, "2")
+    client.changed(A)
+    assert client.responses() == []
+
+
+def test_a_name_beside_the_star_is_followed_alone_once_the_star_is_given_up() -> None:
+    client = SotwClient(Shelf(A, B), CLUSTERS)
+    client.ask("*", A)
+    assert sorted(names(client.response())) == [A, B]
+    client.ask(A)
+    for name in (A, B):
+        client.shelf.put(name, "2")
+        client.changed(name)
+    assert names(client.response()) == [A]
+
+
+def test_who_asked_for_everything_is_told_of_no_missing_resource() -> None:
+    client = SotwClient(Shelf(A, B), CLUSTERS)
+    client.ask("*")
+    client.response()
+    client.ask("*")
+    client.shelf.drop(B)
+    client.changed(B)
+    response = client.response()
+    assert (names(response), list(response.resource_errors)) == ([A], [])
 
 
 def test_nothing_named_never_means_everything_for_endpoints(client: SotwClient) -> None:

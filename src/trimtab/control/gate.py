@@ -51,8 +51,17 @@ def _without_invalid(groups: Iterable[LocalityEndpoints], repairs: list[str]) ->
         faults = [_fault(endpoint) for endpoint in group.endpoints]
         repairs.extend(filter(None, faults))
         valid = (e for e, fault in zip(group.endpoints, faults, strict=True) if not fault)
-        kept.append(replace(group, endpoints=tuple(valid)))
+        kept.append(replace(group, endpoints=tuple(_with_valid_additions(e, repairs) for e in valid)))
     return kept
+
+
+def _with_valid_additions(endpoint: Endpoint, repairs: list[str]) -> Endpoint:
+    bad = [address for address in endpoint.additional_addresses if not _is_address(address)]
+    if not bad:
+        return endpoint
+    repairs.extend(f"dropped {address} of {endpoint.authority}: not an IP address" for address in bad)
+    good = (address for address in endpoint.additional_addresses if address not in bad)
+    return replace(endpoint, additional_addresses=tuple(good))
 
 
 def _fault(endpoint: Endpoint) -> str | None:
@@ -70,11 +79,19 @@ def _fault(endpoint: Endpoint) -> str | None:
 @lru_cache(maxsize=1 << 16)
 def _is_address(text: str) -> bool:
     # Remembered: of a thousand endpoints in a change hardly one is new.
+    if "%" in text:
+        # An interface of one host means nothing to another.
+        return False
     try:
         ip_address(text)
     except ValueError:
         return False
     return True
+
+
+def _canonical(address: str) -> str:
+    """The one form of an address that may be written in several, as those of IPv6 may."""
+    return str(ip_address(address)) if ":" in address else address
 
 
 def _merge_localities(groups: Iterable[LocalityEndpoints], repairs: list[str]) -> list[LocalityEndpoints]:
@@ -92,7 +109,7 @@ def _deduplicated(groups: list[LocalityEndpoints], repairs: list[str]) -> list[L
     """Each address once: the healthiest, at the first priority it has."""
     best: dict[tuple[str, int], tuple[int, int, Place]] = {}
     for place, endpoint in _places(groups):
-        address = (endpoint.address, endpoint.port)
+        address = (_canonical(endpoint.address), endpoint.port)
         entry = (_BEST_FIRST[endpoint.health], groups[place[0]].priority, place)
         if address in best:
             repairs.append(f"dropped {endpoint.authority}: listed twice")
@@ -100,7 +117,29 @@ def _deduplicated(groups: list[LocalityEndpoints], repairs: list[str]) -> list[L
     chosen: list[list[Endpoint]] = [[] for _ in groups]
     for _, _, (group, index) in sorted(best.values(), key=lambda entry: entry[2]):
         chosen[group].append(groups[group].endpoints[index])
-    return [replace(group, endpoints=tuple(kept)) for group, kept in zip(groups, chosen, strict=True)]
+    unique = [replace(group, endpoints=tuple(kept)) for group, kept in zip(groups, chosen, strict=True)]
+    return _with_unique_additions(unique, set(best), repairs)
+
+
+def _with_unique_additions(
+    groups: list[LocalityEndpoints], taken: set[tuple[str, int]], repairs: list[str]
+) -> list[LocalityEndpoints]:
+    """An additional address counts like any other: gRPC refuses all of an assignment that has one twice (gRFC A61)."""
+
+    def unique(endpoint: Endpoint) -> Endpoint:
+        if not endpoint.additional_addresses:
+            return endpoint
+        kept = []
+        for address in endpoint.additional_addresses:
+            place = (_canonical(address), endpoint.port)
+            if place in taken:
+                repairs.append(f"dropped {address} of {endpoint.authority}: listed twice")
+            else:
+                kept.append(address)
+            taken.add(place)
+        return replace(endpoint, additional_addresses=tuple(kept))
+
+    return [replace(group, endpoints=tuple(map(unique, group.endpoints))) for group in groups]
 
 
 def _places(groups: list[LocalityEndpoints]) -> Iterator[tuple[Place, Endpoint]]:

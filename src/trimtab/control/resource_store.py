@@ -44,7 +44,7 @@ class ResourceStore:
         self._census = census
         self._published: dict[ServiceRef, Published] = {}
         self._watchers: defaultdict[Hashable, set[Watcher]] = defaultdict(set)
-        self._watchers_of_all: set[Watcher] = set()
+        self._watchers_of_all: dict[str, set[Watcher]] = {}
         self.refused: dict[ServiceRef, str] = {}
         """Services whose newest assignment may not be published, and why; their last good one stays."""
 
@@ -90,8 +90,13 @@ class ResourceStore:
     def announce(self, subjects: Iterable[Hashable]) -> None:
         """Tell whoever follows any of `subjects`."""
         for subject in subjects:
-            for watcher in (*self._watchers.get(subject, ()), *self._watchers_of_all):
+            for watcher in (*self._watchers.get(subject, ()), *self._followers_of_all(subject)):
                 watcher(subject)
+
+    def _followers_of_all(self, subject: Hashable) -> Iterable[Watcher]:
+        # Whoever follows every cluster is not disturbed by other forms of a service's name, nor when clients are counted.
+        served = (watchers for type_url, watchers in self._watchers_of_all.items() if self.name_of(type_url, subject))
+        return set[Watcher]().union(*served)
 
     def watch(self, subject: Hashable, watcher: Watcher) -> None:
         """Call `watcher` whenever `subject` changes."""
@@ -103,18 +108,20 @@ class ResourceStore:
         if not self._watchers[subject]:
             del self._watchers[subject]
 
-    def watch_all(self, watcher: Watcher) -> None:
-        """Call `watcher` whenever anything changes."""
-        self._watchers_of_all.add(watcher)
+    def watch_all(self, type_url: str, watcher: Watcher) -> None:
+        """Call `watcher` whenever anything changes that a wildcard subscription to this type gets."""
+        self._watchers_of_all.setdefault(type_url, set()).add(watcher)
 
-    def unwatch_all(self, watcher: Watcher) -> None:
+    def unwatch_all(self, type_url: str, watcher: Watcher) -> None:
         """Call it no more."""
-        self._watchers_of_all.discard(watcher)
+        self._watchers_of_all[type_url].discard(watcher)
+        if not self._watchers_of_all[type_url]:
+            del self._watchers_of_all[type_url]
 
     @property
     def watchers(self) -> int:
-        """How many subjects are watched, and how many watch everything."""
-        return len(self._watchers) + len(self._watchers_of_all)
+        """How many subjects are watched, and how many watch everything of a type."""
+        return len(self._watchers) + sum(map(len, self._watchers_of_all.values()))
 
     # xds.resource.Resources
 

@@ -37,10 +37,12 @@ class Session:
         self._census = census
         self._metrics = metrics
         self._watched: set[Hashable] = set()
-        self._watches_all = False
+        self._watches_all: frozenset[str] = frozenset()
         self._generation = 0
         self._meant: dict[str, str] = {}
         """Services by the names they were asked for by, as far as they are served."""
+        self._moved: set[Hashable] = set()
+        """What changed since names were last looked at: a name may mean another service port now, or none."""
         self._counted: Counter[str] = Counter()
         self.changed_at: dict[str, float] = {}
         """By type: when the oldest change was taken in that was not sent yet."""
@@ -81,14 +83,16 @@ class Session:
         """The stream is gone, and with it all it wanted."""
         for subject in self._watched:
             self._store.unwatch(subject, self._changed)
-        if self._watches_all:
-            self._store.unwatch_all(self._changed)
+        for type_url in self._watches_all:
+            self._store.unwatch_all(type_url, self._changed)
         for service in self._counted:
             self._recount(service, joined=False)
         self._watched, self._meant, self._counted = set(), {}, Counter()
 
     def _changed(self, subject: Hashable) -> None:
         now = time.monotonic()
+        if subject in self._watched:
+            self._moved.add(subject)
         for subscription in self.stream.changed(subject):
             self._metrics.coalesced.labels(_short(subscription)).inc()
         for subscription in self.stream.subscriptions:
@@ -108,30 +112,43 @@ class Session:
         for subject in self._watched - wanted:
             self._store.unwatch(subject, self._changed)
         self._watched = wanted
-        if self.stream.wants_everything != self._watches_all:
-            self._watches_all = not self._watches_all
-            (self._store.watch_all if self._watches_all else self._store.unwatch_all)(self._changed)
+        wildcards = self.stream.wildcards
+        for type_url in wildcards - self._watches_all:
+            self._store.watch_all(type_url, self._changed)
+        for type_url in self._watches_all - wildcards:
+            self._store.unwatch_all(type_url, self._changed)
+        self._watches_all = wildcards
 
     def _count(self, subscription: Subscription) -> None:
         """A client counts once in the census of every service whose endpoints it follows.
 
-        An ACK names thousands of services that were counted long ago: only those that were not are looked at.
+        An ACK names thousands of services that were counted long ago: only those that were not, or that changed, are looked at.
         """
         if subscription.type_url != ENDPOINTS:
             return
-        for name in subscription.names - self._meant.keys():
+        moved, self._moved = self._moved, set()
+        again = (name for subject in moved for name in self.stream.names_of(subject, ENDPOINTS))
+        for name in (subscription.names - self._meant.keys()).union(again):
             ref = self._store.canonical(name, self.stream.audience)
-            if ref is not None:
-                self._meant[name] = service = str(ref)
-                self._counted[service] += 1
-                if self._counted[service] == 1:
-                    self._recount(service, joined=True)
+            self._means(name, None if ref is None else str(ref))
         for name in self._meant.keys() - subscription.names:
-            service = self._meant.pop(name)
-            self._counted[service] -= 1
-            if not self._counted[service]:
-                del self._counted[service]
-                self._recount(service, joined=False)
+            self._means(name, None)
+
+    def _means(self, name: str, service: str | None) -> None:
+        before = self._meant.pop(name, None)
+        if service is not None:
+            self._meant[name] = service
+        if service == before:
+            return
+        if service is not None:
+            self._counted[service] += 1
+            if self._counted[service] == 1:
+                self._recount(service, joined=True)
+        if before is not None:
+            self._counted[before] -= 1
+            if not self._counted[before]:
+                del self._counted[before]
+                self._recount(before, joined=False)
 
     def _recount(self, service: str, *, joined: bool) -> None:
         change = self._census.joined if joined else self._census.left

@@ -158,8 +158,9 @@ class XdsServer:
                 if reader.done():
                     reader.result()
                     return
-                # A stream that got a response may be closed without harm (gRFC A57); one that waits for its first is not.
-                if self._draining.is_set():
+                # A stream that got a response may be closed without harm; one that ends without is a failure to gRPC (gRFC
+                # A57). So one that has not asked yet may still ask, until the server's grace is over.
+                if self._draining.is_set() and session.stream.subscriptions:
                     return
         finally:
             reader.cancel()

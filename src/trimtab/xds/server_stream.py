@@ -49,7 +49,7 @@ class ServerStream:
         self._wildcards: list[Subscription] = []
         self._followers: dict[Hashable, dict[tuple[Subscription, str], None]] = {}
         self.generation = 0
-        """Differs once `subjects` or `wants_everything` may differ."""
+        """Differs once `subjects` or `wildcards` may differ."""
         self.node = ClientNode()
         self.audience = Audience()
 
@@ -64,9 +64,14 @@ class ServerStream:
         return self._followers.keys()
 
     @property
-    def wants_everything(self) -> bool:
-        """Whether any subscription is a wildcard."""
-        return bool(self._wildcards)
+    def wildcards(self) -> frozenset[str]:
+        """The types of which this stream follows everything."""
+        return frozenset(subscription.type_url for subscription in self._wildcards)
+
+    def names_of(self, subject: Hashable, type_url: str) -> list[str]:
+        """The names of one type by which this stream asked for what is announced under `subject`."""
+        followers = self._followers.get(subject, ())
+        return [name for subscription, name in followers if subscription.type_url == type_url]
 
     def receive(self, data: bytes, now: float) -> Subscription:
         """Take in a request; the subscription it was about. Raises ProtocolError."""

@@ -21,14 +21,15 @@ class StateOfTheWorld:
     def apply(request: DiscoveryRequest, subscription: Subscription, everything: Iterable[str], now: float) -> None:
         """Take in a request. One whose nonce is stale says nothing: the client will answer the newer response too.
 
-        The first one is always taken in, even with a nonce that it kept from another stream.
+        Before the first response none is stale, even with a nonce that was kept from another stream.
         """
         delivery = subscription.delivery
-        if subscription.started and request.nonce != delivery.nonce:
+        if delivery.nonce and request.nonce != delivery.nonce:
             return
         is_answer = delivery.answered(request.nonce, request.error, now)
         before = subscription.names
         subscription.replace(_names(request, subscription), everything)
+        subscription.ever_named |= bool(request.names)
         # The same names again, and not as an ACK: Envoy asks so after a cluster changed, and waits for the answer.
         if delivery.nonce and not is_answer and subscription.names == before:
             subscription.owe_again()

@@ -43,7 +43,7 @@ class Subscription:
         """Whether a request for this type was taken in."""
         self.delivery = Delivery()
         self.ever_named = False
-        """Whether a name was ever asked for: from then on, to say nothing means to follow nothing."""
+        """Whether a name was ever asked for, be it `*`: from then on, to name nothing means to follow nothing."""
         self._held: dict[str, str] = {}
         # Dictionaries for their order: what was asked for first is answered first.
         self._owed: dict[str, None] = {}
@@ -70,7 +70,6 @@ class Subscription:
             self.wildcard = self._expected = True
             self._owed.update(dict.fromkeys(everything))
         if named:
-            self.ever_named = True
             self.names = self.names.union(named)
             self._owed.update(named)
 
