@@ -2,6 +2,7 @@
 
 import copy
 import inspect
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import pytest
 import yaml
 
 from trimtab.cli.serve import serve
-from trimtab.control.kube.kinds import NODES, SERVICES, SLICES
+from trimtab.control.kube.kinds import ALWAYS, PODS, Kind
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
 VERSION = "1.36"
@@ -54,12 +55,13 @@ def test_every_kustomization_names_what_is_there(path: Path) -> None:
     for resource in kustomization["resources"]:
         assert (path.parent / resource).exists()
     for patch in kustomization.get("patches", ()):
-        (patched,) = documents(path.parent / patch["path"])
-        assert patched["metadata"]["name"] in [item["metadata"]["name"] for item in base("deployment.yaml")]
+        patched = documents(path.parent / patch["path"])[0]["metadata"] if "path" in patch else patch["target"]
+        assert patched["name"] in [item["metadata"]["name"] for item in base("deployment.yaml")]
 
 
-def test_the_role_is_what_is_followed_and_no_more() -> None:
-    (role,) = [item for item in base("rbac.yaml") if item["kind"] == "ClusterRole"]
+@pytest.mark.parametrize(("folder", "kinds"), [("base", ALWAYS), ("components/pods", (PODS,))])
+def test_a_role_is_what_is_followed_and_no_more(folder: str, kinds: Sequence[Kind]) -> None:
+    (role,) = [item for item in documents(DEPLOY / "kustomize" / folder / "rbac.yaml") if item["kind"] == "ClusterRole"]
     granted = {
         (group, resource, verb)
         for rule in role["rules"]
@@ -67,10 +69,13 @@ def test_the_role_is_what_is_followed_and_no_more() -> None:
         for resource in rule["resources"]
         for verb in rule["verbs"]
     }
-    needed = {
-        (kind.group, kind.resource, verb) for kind in (SERVICES, SLICES, NODES) for verb in ("get", "list", "watch")
-    }
-    assert granted == needed
+    assert granted == {(kind.group, kind.resource, verb) for kind in kinds for verb in ("get", "list", "watch")}
+
+
+def test_the_argument_that_asks_for_pods_is_one_of_the_command() -> None:
+    (component,) = documents(DEPLOY / "kustomize/components/pods/kustomization.yaml")
+    ((operation,),) = [yaml.safe_load(patch["patch"]) for patch in component["patches"]]
+    assert operation["value"].removeprefix("--").replace("-", "_") in inspect.signature(serve).parameters
 
 
 @pytest.mark.parametrize(

@@ -21,6 +21,7 @@ def serve(
     context: str | None = None,
     namespace: Annotated[tuple[str, ...], Parameter(negative="")] = (),
     selector: str = "",
+    watch_pods: Annotated[bool, Parameter(negative="")] = False,
     state_dir: Path | None = None,
     state_max_age: float = 3600.0,
     withdrawal_share: float = 0.5,
@@ -47,6 +48,9 @@ def serve(
         Serve this namespace only; may be given several times.
     selector
         Serve only Services with these labels, written as for kubectl.
+    watch_pods
+        Follow Pods too: for subsets by Pod label, and so that slow start goes by when a Pod said it became ready. It takes a
+        permission more, and memory for every Pod.
     state_dir
         Folder for the last known state, to start from while the API server is away.
     state_max_age
@@ -74,7 +78,7 @@ def serve(
         listed = tuple(str(ListenAddress.parse(peer, "--peers")) for peer in peers)
         service = None if peer_service is None else _in_namespace(peer_service)
         source = SourceOptions(
-            manifests, kubeconfig, context, namespace, selector, state_dir, state_max_age, withdrawal_share
+            manifests, kubeconfig, context, namespace, selector, watch_pods, state_dir, state_max_age, withdrawal_share
         ).source()
     except TrimtabError as error:
         _fail(error, code=2)

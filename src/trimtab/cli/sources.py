@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..control.kube.access import AccessSource, Load, in_cluster
+from ..control.kube.kinds import ALWAYS, PODS
 from ..control.kube.kubeconfig import Kubeconfig, default_files
 from ..control.kube.state_dir import StateDir
 from ..control.kube.watch_source import Scope, WatchSource
@@ -23,6 +24,7 @@ class SourceOptions:
     context: str | None
     namespaces: tuple[str, ...]
     selector: str
+    watch_pods: bool
     state_dir: Path | None
     state_max_age_s: float
     withdrawal_share: float
@@ -44,6 +46,7 @@ class SourceOptions:
             "--context": self.context,
             "--namespace": self.namespaces,
             "--selector": self.selector,
+            "--watch-pods": self.watch_pods,
             "--state-dir": self.state_dir,
         }
         for option, value in given.items():
@@ -58,7 +61,7 @@ class SourceOptions:
         return WatchSource(
             name,
             AccessSource(load),
-            Scope(self.namespaces, self.selector),
+            Scope(self.namespaces, self.selector, kinds=(*ALWAYS, PODS) if self.watch_pods else ALWAYS),
             guard=GuardSettings(share=self.withdrawal_share),
             state_dir=state_dir,
         )

@@ -21,7 +21,7 @@ from .kubernetes import (
     Service,
     SliceEndpoint,
 )
-from .pod_labels import PodLabels
+from .pods import Pods
 from .readiness import Readiness
 from .references import References, ServiceKey
 from .yaml_data import read_document
@@ -35,19 +35,20 @@ Changes = Mapping[ServiceRef, ServicePort | None]
 class Catalog:
     """Every service known, and the ports it can be reached by."""
 
-    def __init__(self) -> None:
+    def __init__(self, readiness: Readiness | None = None) -> None:
+        """`readiness` is what an earlier life remembers; by default nothing."""
         self._services: dict[ServiceKey, Service] = {}
         # In the order in which slices were applied: where two disagree about an endpoint, the later one is right.
         self._slices: defaultdict[ServiceKey, dict[str, EndpointSlice]] = defaultdict(dict)
         self._nodes: dict[str, Node] = {}
         self._on_node: References[str] = References()
-        self._pods = PodLabels()
+        self._pods = Pods()
         self._in_pod: References[tuple[str, str]] = References()
         self._addresses = AddressIndex()
         self._owner: dict[ObjectKey, ServiceKey] = {}
         self._policies: dict[ServiceKey, Policy] = {}
         self._ports: dict[ServiceKey, dict[ServiceRef, ServicePort]] = {}
-        self._readiness: defaultdict[ServiceKey, Readiness] = defaultdict(Readiness)
+        self._readiness = readiness or Readiness()
         self.problems: dict[ServiceKey, str] = {}
         """Services whose policy annotation is wrong; their last good policy stays."""
 
@@ -140,7 +141,7 @@ class Catalog:
             moved = before is None or any(before.label(name) != item.label(name) for name in (REGION_LABEL, ZONE_LABEL))
             return self._on_node.to(item.metadata.name) if moved else set()
         if isinstance(item, Pod):
-            # Its status changes all the time too; here only labels count.
+            # Its status changes all the time too; only its labels count, and whether it is ready.
             place = (item.metadata.namespace, item.metadata.name)
             return self._in_pod.to(place) if self._pods.put(item) else set()
         if isinstance(item, Service):
@@ -169,12 +170,12 @@ class Catalog:
         if service is None:
             self._policies.pop(key, None)
             self.problems.pop(key, None)
-            self._readiness.pop(key, None)
+            self._readiness.forget(key)
         elif service.spec.type != "ExternalName":
             joined = join(
                 service, self._slices.get(key, {}).values(), self._policy(key, service), self.locate, self._pods.of
             )
-            joined = self._readiness[key].note(joined)
+            joined = self._readiness.note(key, joined)
             # The first of two ports that share a number (one TCP each) or a name keeps it.
             for port in reversed(joined):
                 after |= dict.fromkeys(port.names, port)
@@ -182,7 +183,7 @@ class Catalog:
         if not after:
             del self._ports[key]
         gone = dict.fromkeys(before.keys() - after.keys())
-        return gone | {ref: port for ref, port in after.items() if before.get(ref) != port}
+        return gone | {ref: port for ref, port in after.items() if _differs(port, before.get(ref))}
 
     def _policy(self, key: ServiceKey, service: Service) -> Policy:
         text = (service.metadata.annotations or {}).get(POLICY_ANNOTATION)
@@ -201,6 +202,14 @@ class Catalog:
         if node is None:
             return Locality(zone=endpoint.zone or "")
         return Locality(node.label(REGION_LABEL), endpoint.zone or node.label(ZONE_LABEL))
+
+
+def _differs(port: ServicePort, before: ServicePort | None) -> bool:
+    if before is None or port != before:
+        return True
+    # Dates are no part of a version, and no client is told of them alone; whoever asks next gets what other replicas tell too.
+    pairs = zip(port.assignment.endpoints(), before.assignment.endpoints(), strict=True)
+    return any(mine.ready_since != theirs.ready_since for (_, mine), (_, theirs) in pairs)
 
 
 def _describe(port: ServicePort) -> str:

@@ -55,7 +55,7 @@ class ControlPlane:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._source = settings.source
-        self._catalog = Catalog()
+        self._catalog = Catalog(settings.source.readiness)
         self._census = Census()
         self._metrics = Metrics()
         self._store = ResourceStore(self._catalog, self._census)

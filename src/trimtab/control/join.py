@@ -4,17 +4,18 @@ from collections import defaultdict
 from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from ..model import Assignment, Endpoint, Health, Labels, Locality, LocalityEndpoints, Policy, ServiceRef
+from ..model import Assignment, Endpoint, Health, Locality, LocalityEndpoints, Policy, ServiceRef
 from ..xds.version import assignment_version
 from .kubernetes import Conditions, EndpointSlice, Service, ServicePortSpec, SliceEndpoint, SlicePort
+from .pods import PodFacts
 
 _HTTP2_PROTOCOLS = frozenset({"kubernetes.io/h2c", "h2c", "grpc", "http2"})
 _FAMILY = {"IPv4": 4, "IPv6": 6}
 
 Locate = Callable[[SliceEndpoint], Locality]
 """Where an endpoint runs, as far as its slice and its Node say."""
-LabelsOf = Callable[[str, str, str], Labels]
-"""The labels of a Pod by namespace, name and uid."""
+PodOf = Callable[[str, str, str], PodFacts]
+"""What is known of a Pod by namespace, name and uid."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,12 +33,12 @@ class ServicePort:
 
 
 def join(
-    service: Service, slices: Iterable[EndpointSlice], policy: Policy, locate: Locate, labels_of: LabelsOf
+    service: Service, slices: Iterable[EndpointSlice], policy: Policy, locate: Locate, pod_of: PodOf
 ) -> Sequence[ServicePort]:
     """The ports of `service` with their endpoints. `slices` come in the order in which they were applied."""
     slices = [part for part in slices if part.address_type in _FAMILY]
     ports = _ports(service, slices)
-    return [_join_port(service, port, len(ports) == 1, slices, policy, locate, labels_of) for port in ports]
+    return [_join_port(service, port, len(ports) == 1, slices, policy, locate, pod_of) for port in ports]
 
 
 def _ports(service: Service, slices: Iterable[EndpointSlice]) -> Sequence[ServicePortSpec]:
@@ -61,7 +62,7 @@ def _join_port(
     slices: Iterable[EndpointSlice],
     policy: Policy,
     locate: Locate,
-    labels_of: LabelsOf,
+    pod_of: PodOf,
 ) -> ServicePort:
     name, namespace = service.metadata.name, service.metadata.namespace
     ref = ServiceRef(name, namespace, str(port.port))
@@ -72,11 +73,11 @@ def _join_port(
         names.append(ServiceRef(name, namespace))
     found = deduplicated(endpoints_in(slices, port.name or "", locate))
     merged = _merge_families(found, _main_family(service))
-    labelled = [
-        (_labelled(endpoint, labels_of(namespace, endpoint.hostname, endpoint.uid)), locality)
+    known = [
+        (_with_facts(endpoint, pod_of(namespace, endpoint.hostname, endpoint.uid)), locality)
         for endpoint, locality in merged
     ]
-    assignment = Assignment(str(ref), _by_locality(labelled))
+    assignment = Assignment(str(ref), _by_locality(known))
     return ServicePort(
         ref=ref,
         names=tuple(names),
@@ -86,8 +87,10 @@ def _join_port(
     )
 
 
-def _labelled(endpoint: Endpoint, labels: Labels) -> Endpoint:
-    return replace(endpoint, labels=labels) if labels else endpoint
+def _with_facts(endpoint: Endpoint, pod: PodFacts) -> Endpoint:
+    if not pod.labels and pod.ready_since is None:
+        return endpoint
+    return replace(endpoint, labels=pod.labels, ready_since=pod.ready_since)
 
 
 def _speaks_http2(port: ServicePortSpec) -> bool:

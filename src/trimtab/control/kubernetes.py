@@ -128,9 +128,11 @@ class Node(Struct, frozen=True, gc=False, rename="camel", tag_field="kind"):
 
 
 class Pod(Struct, frozen=True, gc=False, rename="camel", tag_field="kind"):
-    """A Pod of core/v1: which one it is, and its labels."""
+    """A Pod of core/v1: which one it is, its labels, and since when it is ready."""
 
     metadata: Metadata
+    ready_since: float | None = None
+    """When its condition Ready last became true, in Unix seconds on the clock of its Node; None: it is not, or nobody said."""
 
     @property
     def key(self) -> ObjectKey:

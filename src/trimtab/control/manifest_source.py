@@ -12,6 +12,7 @@ import watchfiles
 from ..errors import ManifestError
 from .manifest_set import Changes, ManifestSet
 from .manifests import Parsed, Problem, parse
+from .readiness import Readiness
 from .source import Gauge
 
 log = structlog.get_logger(__name__)
@@ -46,6 +47,7 @@ class ManifestSource:
         self._stamps: dict[str, _Stamp] = {}
         self._digests: dict[str, bytes] = {}
         self._folder_gone = False
+        self.readiness = Readiness()
         self._watch_failure = ""
 
     @property

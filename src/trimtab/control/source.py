@@ -4,6 +4,7 @@ from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequenc
 from typing import Protocol
 
 from .kubernetes import Object, ObjectKey
+from .readiness import Readiness
 
 Gauge = tuple[str, str, Callable[[], float]]
 """Name, help text and how to read it."""
@@ -29,6 +30,10 @@ class Source(Protocol):
     @property
     def waiting_for(self) -> str:
         """What keeps the first load from being complete."""
+
+    @property
+    def readiness(self) -> Readiness:
+        """Since when endpoints are ready, as far as anybody remembers."""
 
     @property
     def problems(self) -> Iterable[object]:

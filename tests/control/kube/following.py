@@ -24,7 +24,7 @@ class Follower:
 
     def __init__(self, source: WatchSource) -> None:
         self.source = source
-        self.catalog = Catalog()
+        self.catalog = Catalog(source.readiness)
         self.objects: dict[ObjectKey, Object] = {}
         self.withdrawn: set[tuple[str, str]] = set()
         """Service and address of every endpoint that was served and then was not, ever."""

@@ -50,6 +50,19 @@ def endpoint_slice(
     }
 
 
+def pod(name: str, *, ready_at: str | None = None, namespace: str = "prod", **labels: str) -> Json:
+    """A Pod as a kubelet leaves it; `ready_at` is when it became ready."""
+    ready = {"type": "Ready", "status": "True" if ready_at else "False", "lastTransitionTime": ready_at}
+    scheduled = {"type": "PodScheduled", "status": "True", "lastTransitionTime": "2026-01-01T00:00:00Z"}
+    return {
+        "kind": "Pod",
+        "apiVersion": "v1",
+        "metadata": {"name": name, "namespace": namespace, "uid": f"uid-{name}", "labels": labels},
+        "spec": {"containers": [{"name": "c", "image": "x" * 100}]},
+        "status": {"phase": "Running", "conditions": [scheduled, ready]},
+    }
+
+
 def node(name: str, zone: str, region: str = "eu") -> Json:
     labels = {"topology.kubernetes.io/zone": zone, "topology.kubernetes.io/region": region}
     return {

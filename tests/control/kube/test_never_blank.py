@@ -208,7 +208,7 @@ def test_state_that_was_damaged_anywhere_is_not_used(tmp_path: Path) -> None:
 def test_state_of_another_format_is_not_used(tmp_path: Path) -> None:
     state_dir, path = saved(tmp_path), tmp_path / FILE
     header, _, rest = path.read_bytes().partition(b"\n")
-    path.write_bytes(json.dumps({**json.loads(header), "format": 2}).encode() + b"\n" + rest)
+    path.write_bytes(json.dumps({**json.loads(header), "format": 1}).encode() + b"\n" + rest)
     assert state_dir.load("here") is None
 
 

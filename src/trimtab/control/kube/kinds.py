@@ -1,18 +1,53 @@
 """The kinds of object that are followed: where they are found, what is read of them, and what goes without."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from msgspec import Struct
 
-from ..kubernetes import EndpointSlice, Metadata, Node, Object, Service
+from ..kubernetes import EndpointSlice, Metadata, Name, Node, Object, Pod, Service
+
+
+class _Labelled(Struct, frozen=True, gc=False, rename="camel"):
+    """Metadata without annotations, of which Nodes and Pods have many that say nothing here."""
+
+    name: Name
+    namespace: str = ""
+    labels: dict[str, str] | None = None
+    uid: str = ""
+    resource_version: str = ""
+
+    def metadata(self) -> Metadata:
+        return Metadata(
+            self.name, self.namespace, labels=self.labels, uid=self.uid, resource_version=self.resource_version
+        )
 
 
 class _MetadataOnly(Struct, frozen=True, gc=False):
     """A PartialObjectMetadata of meta.k8s.io/v1, or as much of any other object."""
 
-    metadata: Metadata
+    metadata: _Labelled
+
+
+class _Condition(Struct, frozen=True, gc=False, rename="camel"):
+    """A PodCondition of core/v1."""
+
+    type: str = ""
+    status: str = ""
+    last_transition_time: datetime | None = None
+
+
+class _PodStatus(Struct, frozen=True, gc=False):
+    conditions: list[_Condition] | None = None
+
+
+class _Pod(Struct, frozen=True, gc=False):
+    """As much of a Pod as is read of it."""
+
+    metadata: _Labelled
+    status: _PodStatus = _PodStatus()
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +89,18 @@ class Kind:
 
 
 def _node(item: _MetadataOnly) -> Node:
-    return Node(item.metadata)
+    return Node(item.metadata.metadata())
+
+
+def _pod(item: _Pod) -> Pod:
+    return Pod(item.metadata.metadata(), _ready_since(item.status.conditions or ()))
+
+
+def _ready_since(conditions: Iterable[_Condition]) -> float | None:
+    for condition in conditions:
+        if condition.type == "Ready" and condition.status == "True" and condition.last_transition_time is not None:
+            return condition.last_transition_time.timestamp()
+    return None
 
 
 SERVICES = Kind("Service", "", "services", Service, page_size=500)
@@ -70,4 +116,16 @@ NODES = Kind(
     namespaced=False,
     labelled_with_service=False,
     without="endpoints have no region, and no zone where their slice names none",
+)
+ALWAYS = (SERVICES, SLICES, NODES)
+"""What is followed in every cluster; Pods are many, and followed where somebody wants that."""
+PODS = Kind(
+    "Pod",
+    "",
+    "pods",
+    _Pod,
+    page_size=200,
+    convert=_pod,
+    labelled_with_service=False,
+    without="there are no subsets by Pod label, and a Pod is new when it is first seen to be ready",
 )

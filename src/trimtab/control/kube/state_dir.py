@@ -1,27 +1,30 @@
 """The last known state on disk, to start from while the API server is away (docs/adr/0024).
 
-One file: a line of JSON that says what follows, then blocks of MessagePack, each after its length. It is written beside and renamed
+One file: a line of JSON that says what follows, then blocks of MessagePack, each after its length: dates first, then objects. It is written beside and renamed
 into place, so that there is an old one or a new one and nothing in between.
 """
 
 import os
 import tempfile
 import time
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from hashlib import blake2b
 from itertools import islice
 from pathlib import Path
+from typing import BinaryIO
 
 import msgspec
 import structlog
 
 from ...errors import ClusterError
-from ..kubernetes import Object
+from ..kubernetes import EndpointSlice, Object
+from ..readiness import Seen
+from .usable import takes_calls
 
 log = structlog.get_logger(__name__)
 
-FORMAT = 1
+FORMAT = 2
 FILE = "cluster.state"
 _BLOCK = 100
 """Objects per block: encoding holds the interpreter lock, and streams must go on."""
@@ -41,6 +44,19 @@ class State:
     cluster: str
     written_at: float
     objects: Sequence[Object]
+    young: Mapping[str, float] = field(default_factory=dict)
+    """By Pod uid: when what has not been ready for long became so, in seconds since the epoch."""
+
+    @property
+    def ready(self) -> Seen:
+        """Every Pod that took calls, with its date if it is in `young`."""
+        return {
+            endpoint.target_ref.uid: self.young.get(endpoint.target_ref.uid)
+            for item in self.objects
+            if isinstance(item, EndpointSlice)
+            for endpoint in item.endpoints or ()
+            if endpoint.target_ref is not None and takes_calls(endpoint.conditions)
+        }
 
 
 class StateDir:
@@ -63,11 +79,11 @@ class StateDir:
         with tempfile.NamedTemporaryFile(dir=self._path.parent, prefix=f".{FILE}.", delete=False) as file:
             try:
                 # Twice through: the digest stands in front of what it is made of, and nothing is held in memory twice.
-                for block in _blocks(state.objects):
+                for block in _blocks(state):
                     digest.update(block)
                 header = _Header(FORMAT, state.cluster, state.written_at, digest.hexdigest())
                 file.write(msgspec.json.encode(header) + b"\n")
-                for block in _blocks(state.objects):
+                for block in _blocks(state):
                     file.write(len(block).to_bytes(4, "big") + block)
                 file.flush()
                 os.fsync(file.fileno())
@@ -99,15 +115,15 @@ def _digest(cluster: str, written_at: float) -> blake2b:
     return blake2b(f"{FORMAT} {written_at!r} {cluster}".encode(), digest_size=16)
 
 
-def _blocks(objects: Iterable[Object]) -> Iterator[bytes]:
-    rest = iter(objects)
+def _blocks(state: State) -> Iterator[bytes]:
+    yield msgspec.msgpack.encode(state.young)
+    rest = iter(state.objects)
     while block := list(islice(rest, _BLOCK)):
         yield msgspec.msgpack.encode(block)
 
 
 def _read(path: Path, cluster: str) -> State:
     decoder = msgspec.msgpack.Decoder(list[Object])
-    objects: list[Object] = []
     with path.open("rb") as file:
         header = msgspec.json.decode(file.readline(1 << 16), type=_Header)
         if header.format != FORMAT:
@@ -115,10 +131,16 @@ def _read(path: Path, cluster: str) -> State:
         if header.cluster != cluster:
             raise ValueError(f"it is of another cluster or scope: {header.cluster}, not {cluster}")
         digest = _digest(header.cluster, header.written_at)
-        while length := file.read(4):
-            block = file.read(int.from_bytes(length, "big"))
-            digest.update(block)
-            objects.extend(decoder.decode(block))
+        blocks = _read_blocks(file, digest)
+        young = msgspec.msgpack.decode(next(blocks, b""), type=dict[str, float])
+        objects = [item for block in blocks for item in decoder.decode(block)]
     if digest.hexdigest() != header.digest:
         raise ValueError("its content does not fit its checksum")
-    return State(header.cluster, header.written_at, objects)
+    return State(header.cluster, header.written_at, objects, young)
+
+
+def _read_blocks(file: BinaryIO, digest: blake2b) -> Iterator[bytes]:
+    while length := file.read(4):
+        block = file.read(int.from_bytes(length, "big"))
+        digest.update(block)
+        yield block

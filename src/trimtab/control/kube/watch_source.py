@@ -8,12 +8,13 @@ from dataclasses import dataclass, field
 import structlog
 
 from ..kubernetes import Object, ObjectKey
+from ..readiness import Readiness
 from ..source import Gauge
 from .access import AccessSource
 from .api_client import ApiClient
 from .feed import Feed
 from .inbox import Inbox
-from .kinds import NODES, SERVICES, SLICES, Kind
+from .kinds import ALWAYS, SERVICES, SLICES, Kind
 from .reflector import News
 from .state_dir import State, StateDir
 from .withdrawal_guard import GuardSettings, WithdrawalGuard
@@ -39,14 +40,14 @@ class Scope:
     """Empty: all of them."""
     selector: str = ""
     """Label selector for Services; the controllers copy a Service's labels to its slices."""
-    kinds: tuple[Kind, ...] = field(default=(SERVICES, SLICES, NODES))
+    kinds: tuple[Kind, ...] = field(default=ALWAYS)
 
     def __str__(self) -> str:
         return f"namespaces {','.join(self.namespaces) or 'all'}, selector {self.selector or 'none'}"
 
 
 class WatchSource:
-    """Follows Services, EndpointSlices and Nodes. What is known stays while the API server does not answer."""
+    """Follows Services, EndpointSlices, Nodes and maybe Pods. What is known stays while the API server does not answer."""
 
     def __init__(
         self,
@@ -69,6 +70,7 @@ class WatchSource:
         self._saved_at = time.monotonic()
         self._look: dict[Feed, int] = {}
         self.guard = WithdrawalGuard(guard or GuardSettings())
+        self.readiness = Readiness()
         self.stale_since: float | None = None
         """When what is served was written to disk, in seconds since the epoch; None: it is what the API server says."""
 
@@ -128,6 +130,7 @@ class WatchSource:
     async def watch(self) -> AsyncGenerator[News, None]:
         """Everything first, as the API server tells it or as it was saved, then every change."""
         saved = None if self._state_dir is None else await asyncio.to_thread(self._state_dir.load, self._key())
+        self.readiness.remember({} if saved is None else saved.ready)
         async with self._client:
             self._feeds = list(self._make_feeds(() if saved is None else saved.objects))
             running = [asyncio.create_task(feed.run()) for feed in self._feeds]
@@ -135,6 +138,7 @@ class WatchSource:
                 task.add_done_callback(lambda _: self._inbox.wake())
             try:
                 yield await self._first(saved, running)
+                self._forget_earlier_life()
                 while True:
                     await self._inbox.wait(self._wake_in_s())
                     _raise_failed(running)
@@ -187,8 +191,14 @@ class WatchSource:
         if self.stale_since is not None and not self._unsettled():
             log.info("saved state is replaced by what the API server says")
             self.stale_since = None
+            self._forget_earlier_life()
         if (confirmed := self._second_look()) is not None:
             yield confirmed
+
+    def _forget_earlier_life(self) -> None:
+        """Once the API server has said what there is, what counts is what was seen of it."""
+        if self.stale_since is None:
+            self.readiness.remember({})
 
     async def _settled(self, news: News) -> News:
         """The same news and what follows it closely, if it takes away what may turn up again in the next moment."""
@@ -253,7 +263,7 @@ class WatchSource:
         return f"{self._cluster} ({self._scope})"
 
     def _state(self) -> State:
-        return State(self._key(), time.time() - self.age_s, list(self.known()))
+        return State(self._key(), time.time() - self.age_s, list(self.known()), self.readiness.young())
 
     async def _save_if_due(self) -> None:
         waited_s = time.monotonic() - self._saved_at
