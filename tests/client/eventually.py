@@ -4,7 +4,7 @@ import asyncio
 import time
 from collections.abc import Callable
 
-TIMEOUT_S = 10.0
+TIMEOUT_S = 60.0
 STEP_S = 0.005
 
 

@@ -22,7 +22,7 @@ from trimtab.client.channel import SyncChannel
 
 T = TypeVar("T")
 AnyChannel = SyncChannel | AioChannel
-PATIENCE_S = 20.0
+PATIENCE_S = 60.0
 
 # Channels of one process share connections by default; tests look at each one's own.
 _OWN_CONNECTIONS = ("grpc.use_local_subchannel_pool", 1)

@@ -23,6 +23,7 @@ import trimtab.aio
 TARGET = "xds:///shop.demo:50051"
 METHOD = "/demo.Shop/PlaceOrder"
 AT_ONCE = 6
+CALL_TIMEOUT_S = 60
 REQUEST = struct.pack("!d", 0.01)
 CHANNELS: dict[str, Any] = {
     "trimtab.aio": trimtab.aio.channel,
@@ -61,7 +62,7 @@ async def call_from_a_loop(channel: grpc.aio.Channel, log: Log) -> None:
     async def call() -> None:
         while not over.is_set():
             try:
-                await stub(REQUEST, timeout=10, wait_for_ready=not log.outcomes["OK"])
+                await stub(REQUEST, timeout=CALL_TIMEOUT_S, wait_for_ready=not log.outcomes["OK"])
             except grpc.RpcError as error:
                 log.add(failure(error))
             else:
@@ -82,7 +83,7 @@ def call_from_threads(channel: grpc.Channel, log: Log) -> None:
     def call() -> None:
         while not over.is_set():
             try:
-                stub(REQUEST, timeout=10, wait_for_ready=not log.outcomes["OK"])
+                stub(REQUEST, timeout=CALL_TIMEOUT_S, wait_for_ready=not log.outcomes["OK"])
                 outcome = "OK"
             except grpc.RpcError as error:
                 outcome = failure(error)

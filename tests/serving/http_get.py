@@ -5,7 +5,7 @@ import urllib.error
 import urllib.request
 from typing import Any
 
-PATIENCE_S = 20.0
+PATIENCE_S = 60.0
 
 
 def get(port: int, path: str) -> tuple[int, dict[str, Any]]:

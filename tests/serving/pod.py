@@ -12,7 +12,7 @@ import grpc.aio
 
 from trimtab import serving
 
-PATIENCE_S = 20.0
+PATIENCE_S = 60.0
 WORKERS = 4
 
 

@@ -1,7 +1,6 @@
-"""Load reports as callers get them, read with the real messages and by gRPC's own weighted_round_robin (gRFC A58)."""
+"""Load reports as callers get them, read with the real messages (gRFC A51)."""
 
 import asyncio
-import json
 import threading
 import time
 from typing import Any
@@ -12,6 +11,7 @@ import pytest
 
 from tests.client.eventually import eventually_async
 from tests.serving.pod import KINDS, PATIENCE_S
+from tests.serving.raw_call import trailers_of
 from tests.xds.envoy_messages import orca_load_report_pb2, orca_pb2
 from trimtab.serving import Drain, Load, Phase
 from trimtab.xds.orca import ASK, VISIBLE_TRAILER
@@ -96,6 +96,25 @@ async def test_every_call_brings_one_report_however_it_ends(kind: str) -> None:
             assert report(data).cpu_utilization == 0
             assert (("mine", "yes") in metadata) == (method == "own_trailers")
         assert load.in_flight == 0
+
+
+@ALL_KINDS
+async def test_every_call_ends_with_the_trailer_that_a51_names(kind: str) -> None:
+    """On the wire: gRPC's clients hand this trailer to their balancer and to nobody else."""
+    load = Load(utilization=lambda: 0.25, metrics={"queue_depth": lambda: 3})
+    async with KINDS[kind](Handlers(kind).all(), load=load, drain=QUICK) as pod:
+        for method in Handlers(kind).all():
+            trailers = await trailers_of(pod.address, f"/test.Echo/{method}", b"x")
+            said = report(trailers["endpoint-load-metrics-bin"])
+            assert (said.application_utilization, said.cpu_utilization) == (0.25, 0)
+            assert dict(said.named_metrics) == {"in_flight": 1, "queue_depth": 3}
+            # Who did not ask for the report that Python can read is not sent it.
+            assert VISIBLE_TRAILER not in trailers
+        async with asyncio.timeout(PATIENCE_S):
+            # A report is made at most every 20 ms.
+            while not said.rps_fractional > said.eps > 0:
+                trailers = await trailers_of(pod.address, "/test.Echo/own_trailers", b"x")
+                said = report(trailers["endpoint-load-metrics-bin"])
 
 
 @ALL_KINDS
@@ -189,49 +208,6 @@ async def test_reports_come_out_of_band_as_often_as_asked_for(kind: str) -> None
         pod.life.depart()
         while (last := await streaming.read()) is not grpc.aio.EOF:
             report(last)
-
-
-@ALL_KINDS
-@pytest.mark.parametrize("out_of_band", [False, True], ids=["per request", "out of band"])
-async def test_grpcs_own_weighted_round_robin_prefers_the_fast_pod(kind: str, out_of_band: bool) -> None:
-    """Weights follow the reports: capacity over latency, so 5 ms against 40 ms must show clearly."""
-    config = {
-        "weighted_round_robin": {
-            "blackoutPeriod": "0s",
-            "weightUpdatePeriod": "0.1s",
-            "enableOobLoadReport": out_of_band,
-            "oobReportingPeriod": "0.1s",
-        }
-    }
-    served = {"fast": 0, "slow": 0}
-
-    def handler(name: str, latency_s: float) -> Any:
-        async def aio_serve(request: bytes, context: object) -> bytes:
-            served[name] += 1
-            await asyncio.sleep(latency_s)
-            return request
-
-        def sync_serve(request: bytes, context: object) -> bytes:
-            served[name] += 1
-            time.sleep(latency_s)
-            return request
-
-        return aio_serve if kind == "aio" else sync_serve
-
-    options = (("grpc.service_config", json.dumps({"loadBalancingConfig": [config]})),)
-    async with (
-        KINDS[kind]({"Call": handler("fast", 0.005)}, drain=QUICK) as fast,
-        KINDS[kind]({"Call": handler("slow", 0.040)}, drain=QUICK) as slow,
-        grpc.aio.insecure_channel(f"ipv4:{fast.address},{slow.address}", options=options) as channel,
-    ):
-        stub: Any = channel.unary_unary("/test.Echo/Call")
-        async with asyncio.timeout(PATIENCE_S):
-            while True:
-                served.update(fast=0, slow=0)
-                for _ in range(20):
-                    await asyncio.gather(*(stub(b"", wait_for_ready=True) for _ in range(3)))
-                if served["slow"] and served["fast"] > 2 * served["slow"]:
-                    break
 
 
 async def aio_generate(request: bytes, context: Any) -> Any:

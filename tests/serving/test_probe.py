@@ -1,5 +1,6 @@
 """The HTTP probe, asked over a socket."""
 
+import asyncio
 import socket
 from collections.abc import Iterator
 
@@ -8,7 +9,7 @@ import pytest
 from tests.serving.http_get import get
 from trimtab.errors import ServeError
 from trimtab.serving import Health, Phase, Warmup
-from trimtab.serving.probe import Probe
+from trimtab.serving.probe import Probe, readiness
 
 
 @pytest.fixture
@@ -53,6 +54,27 @@ async def test_it_says_how_far_the_warm_up_is_and_what_went_wrong(port: int, war
     assert steps["model"]["state"] == "done"
     assert (steps["db"]["state"], steps["db"]["why"]) == ("failed", "ConnectionError: no route to db")
     assert (steps["cache"]["state"], steps["cache"]["why"]) == ("skipped", "needs db")
+
+
+async def test_it_says_how_long_a_step_has_run_so_far(health: Health) -> None:
+    now = 100.0
+    warmup, begun, end = Warmup(clock=lambda: now), asyncio.Event(), asyncio.Event()
+
+    async def load() -> None:
+        begun.set()
+        await end.wait()
+
+    warmup.step("model", load)
+    running = asyncio.create_task(warmup.run())
+    await begun.wait()
+    now = 107.5
+    (step,) = readiness(health, warmup)[1]["steps"]
+    assert step == {"name": "model", "state": "running", "took_s": 7.5}
+    end.set()
+    await running
+    now = 200.0
+    (step,) = readiness(health, warmup)[1]["steps"]
+    assert step == {"name": "model", "state": "done", "took_s": 7.5}
 
 
 def test_another_path_is_answered_with_those_there_are(port: int) -> None:

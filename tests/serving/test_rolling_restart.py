@@ -10,8 +10,6 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 from tests.cli.serving import serving
 from tests.e2e.envoy import envoy, needs_envoy
 from tests.e2e.process import output_of
@@ -23,6 +21,8 @@ from trimtab.demo.pod import Pod, reserved_pods
 ROOT = Path(__file__).parents[2]
 SERVICE = ROOT / "examples/cold_start/service.py"
 PODS = 3
+QUIET_S = "2"
+"""Longer than a busy machine may keep a caller, or the word from the control plane, from running."""
 
 
 class Roll:
@@ -48,7 +48,7 @@ class Roll:
             "--load",
             "0.1",
             "--quiet",
-            "0.5",
+            QUIET_S,
         )
         process = await self.process(*command, stderr=PIPE)
         assert process.stderr is not None
@@ -134,7 +134,6 @@ async def first_pods(folder: Path) -> AsyncIterator[tuple[Roll, str]]:
             yield roll, processes.enter_context(serving(folder)).xds
 
 
-@pytest.mark.timeout(120)
 async def test_a_rolling_restart_loses_no_call(tmp_path: Path) -> None:
     async with first_pods(tmp_path) as (roll, control_plane):
         callers = {
@@ -147,7 +146,6 @@ async def test_a_rolling_restart_loses_no_call(tmp_path: Path) -> None:
 
 
 @needs_envoy
-@pytest.mark.timeout(120)
 async def test_a_rolling_restart_behind_envoy_loses_no_call(tmp_path: Path) -> None:
     manifests, config = tmp_path / "manifests", tmp_path / "envoy"
     manifests.mkdir()

@@ -1,12 +1,13 @@
 """Warm-up steps: order, failure and what follows from it."""
 
 import asyncio
+import sys
 import threading
 
 import pytest
 
 from trimtab.errors import WarmupError
-from trimtab.serving import OnFailure, Readiness, StepState, Warmup, repeated
+from trimtab.serving import OnFailure, Readiness, StepState, Warmup
 
 
 def states(warmup: Warmup) -> dict[str, StepState]:
@@ -100,6 +101,19 @@ async def test_a_step_that_cancels_itself_has_failed() -> None:
     assert warmup.steps[0].state is StepState.FAILED
 
 
+@pytest.mark.parametrize("blocking", [False, True])
+async def test_a_step_that_wants_to_end_the_process_has_failed(blocking: bool) -> None:
+    """A library that calls `sys.exit` must not take the pod's event loop with it."""
+    warmup = Warmup()
+
+    async def leave() -> None:
+        sys.exit("no licence")
+
+    warmup.step("library", (lambda: sys.exit("no licence")) if blocking else leave)
+    assert await warmup.run() is Readiness.UNREADY
+    assert warmup.steps[0].why == "SystemExit: no licence"
+
+
 async def test_the_policy_is_the_steps_own_else_the_warm_ups() -> None:
     async def fail() -> None:
         raise ValueError
@@ -158,6 +172,7 @@ async def _nothing() -> None:
     [
         ("a", (), 1, "there is one of that name"),
         ("b", ("z",), 1, "there is no step 'z' before it"),
+        ("b", ("b",), 1, "there is no step 'b' before it"),
         ("b", "a", 1, "expected a sequence of names, got the string 'a'"),
         ("b", (), 0, "expected more than 0, got 0"),
     ],
@@ -170,26 +185,3 @@ def test_a_step_that_cannot_run_as_declared_is_refused(
     with pytest.raises(WarmupError, match=complaint):
         warmup.step(name, _nothing, after=after, timeout_s=timeout_s)
     assert [step.name for step in warmup.steps] == ["a"]
-
-
-async def test_repeated_calls_run_some_at_once_and_all_in_all() -> None:
-    made, under_way, most = 0, 0, 0
-
-    async def call() -> None:
-        nonlocal made, under_way, most
-        made += 1
-        under_way += 1
-        most = max(most, under_way)
-        await asyncio.sleep(0)
-        under_way -= 1
-
-    await repeated(call, 10, at_once=3)()
-    assert (made, most) == (10, 3)
-
-
-async def test_the_first_repeated_call_that_fails_is_the_failure() -> None:
-    def call() -> None:
-        raise ConnectionError("refused")
-
-    with pytest.raises(ConnectionError, match="refused"):
-        await repeated(call, 10)()

@@ -13,7 +13,8 @@ from .health import Health, Phase
 from .interceptors import AioLoadInterceptor, LoadInterceptor
 from .lifecycle import AioLifecycle, SyncLifecycle, lifecycle
 from .load import Load
-from .warmup import OnFailure, Readiness, Step, StepState, Warmup, repeated
+from .steps import listening, repeated
+from .warmup import OnFailure, Readiness, Step, StepState, Warmup
 
 __all__ = [
     "AioLifecycle",
@@ -31,5 +32,6 @@ __all__ = [
     "SyncLifecycle",
     "Warmup",
     "lifecycle",
+    "listening",
     "repeated",
 ]

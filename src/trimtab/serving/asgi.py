@@ -1,11 +1,7 @@
 """The life of a pod around an ASGI application, whatever server runs it (asgi.readthedocs.io, HTTP and lifespan 2.x)."""
 
-import asyncio
 import base64
 import json
-import logging
-import os
-import signal
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any, Final
 
@@ -15,9 +11,8 @@ from .health import Health, Phase
 from .life import Life
 from .load import Load
 from .probe import readiness
+from .sigterm import Sigterm
 from .warmup import Warmup
-
-logger = logging.getLogger(__name__)
 
 Message = MutableMapping[str, Any]
 Scope = MutableMapping[str, Any]
@@ -31,8 +26,8 @@ _SERVER_ERROR: Final = 500
 class AsgiLifecycle:
     """An ASGI application that warms up, says when it is ready at `/readyz`, and drains at SIGTERM.
 
-    The server must have installed its signal handler before the application's startup, as uvicorn does: SIGTERM is kept
-    from it until callers have moved, and then passed on.
+    The server must have installed its signal handler before the application's startup, as uvicorn and Hypercorn do:
+    SIGTERM is kept from it until callers have moved, and then passed on.
     """
 
     def __init__(
@@ -46,10 +41,12 @@ class AsgiLifecycle:
         report_load: bool = False,
         healthz: str = "/healthz",
         readyz: str = "/readyz",
+        sigterm: bool = True,
     ) -> None:
         """`report_load` adds a load report to the headers of each response, as Envoy reads it; not for the internet.
 
-        Empty `healthz` and `readyz` leave those paths to the application.
+        Empty `healthz` and `readyz` leave those paths to the application. Without `sigterm` the signal is left alone: call
+        `depart` when the pod is to go, and let the server stop when `stopped` returns.
         """
         self.health = health or Health()
         self._app = app
@@ -57,11 +54,23 @@ class AsgiLifecycle:
         self._load = load or Load()
         self._report_load = report_load
         self._probes = {path: probe for path, probe in ((healthz, self._alive), (readyz, self._ready)) if path}
+        self._sigterm = Sigterm() if sigterm else None
         self._life = Life(
-            _PassedOn(self), warmup=warmup, health=self.health, load=self._load, drain=drain or Drain(), probe=None
+            _PassedOn(self._sigterm),
+            warmup=warmup,
+            health=self.health,
+            load=self._load,
+            drain=drain or Drain(),
+            probe=None,
         )
-        self._before: Any = None
-        self.shutting_down = False
+
+    def depart(self) -> None:
+        """Begin to drain, as SIGTERM does; again: stop at once. Call it in the server's event loop."""
+        self._life.depart()
+
+    async def stopped(self) -> None:
+        """Return once the pod has drained: the trigger for servers that take one for their shutdown."""
+        await self.health.reached(Phase.STOPPED)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
@@ -134,41 +143,29 @@ class AsgiLifecycle:
             await send({"type": "lifespan.shutdown.complete"})
 
     async def _begin(self) -> None:
-        loop = asyncio.get_running_loop()
-
-        def depart(number: int, frame: object) -> None:
-            loop.call_soon_threadsafe(self._life.depart)
-
-        try:
-            self._before = signal.signal(signal.SIGTERM, depart)
-        except ValueError:
-            logger.warning("SIGTERM is not handled: this is not the main thread; the pod will not drain")
+        if self._sigterm is not None:
+            self._sigterm.take(self._life.depart)
         await self._life.begin()
 
     async def _shut_down(self) -> None:
-        self.shutting_down = True
+        # The server has its own reason to stop.
+        if self._sigterm is not None:
+            self._sigterm.give_back()
         await self._life.abandon()
-
-    def pass_on(self) -> None:
-        """Give the signal to whoever would have had it."""
-        if self._before is not None:
-            signal.signal(signal.SIGTERM, self._before)
-            self._before = None
-            if not self.shutting_down:
-                os.kill(os.getpid(), signal.SIGTERM)
 
 
 class _PassedOn:
     """The server, which starts by itself and stops when it gets the signal."""
 
-    def __init__(self, lifecycle: AsgiLifecycle) -> None:
-        self._lifecycle = lifecycle
+    def __init__(self, sigterm: Sigterm | None) -> None:
+        self._sigterm = sigterm
 
     async def start(self) -> None:
         pass
 
     async def stop(self, grace_s: float) -> None:
-        self._lifecycle.pass_on()
+        if self._sigterm is not None:
+            self._sigterm.pass_on()
 
 
 async def _answer(send: Send, status: int, body: dict[str, Any]) -> None:

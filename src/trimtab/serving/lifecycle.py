@@ -98,19 +98,20 @@ class AioLifecycle:
         server.add_generic_rpc_handlers(aio_handlers(Answers(health, load)))
         self.health = health
         self._signals = signals
-        self._handled: list[signal.Signals] = []
+        self._before: dict[signal.Signals, Any] = {}
         self._life = Life(_AioServed(server), warmup=warmup, health=health, load=load, drain=drain, probe=probe)
 
     async def __aenter__(self) -> Self:
         await self._life.begin()
         loop = asyncio.get_running_loop()
         for number in self._signals:
+            before = signal.getsignal(number)
             try:
                 loop.add_signal_handler(number, self._life.depart)
             except (NotImplementedError, RuntimeError, ValueError):
                 logger.warning("%s is not handled: this is not the main thread; call depart() yourself", number.name)
             else:
-                self._handled.append(number)
+                self._before[number] = before
         return self
 
     async def __aexit__(
@@ -119,8 +120,10 @@ class AioLifecycle:
         try:
             await (self._life.end() if kind is None else self._life.abandon())
         finally:
-            for number in self._handled:
+            for number, handler in self._before.items():
                 asyncio.get_running_loop().remove_signal_handler(number)
+                if handler is not None:
+                    signal.signal(number, handler)
 
     @property
     def probe_port(self) -> int | None:

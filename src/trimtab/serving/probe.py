@@ -11,19 +11,21 @@ from typing import Any
 
 from ..errors import ServeError
 from ..xds.health import ServingStatus
+from .address import split_address
 from .health import Health
-from .warmup import Warmup
+from .warmup import Step, Warmup
 
 
 def readiness(health: Health, warmup: Warmup | None) -> tuple[int, dict[str, Any]]:
     """What `/readyz` answers: the HTTP status, and the phase and steps as JSON has them."""
-    steps = [
-        {"name": step.name, "state": step.state.value, "took_s": round(step.took_s, 3)}
-        | ({"why": step.why} if step.why else {})
-        for step in (warmup.steps if warmup is not None else ())
-    ]
+    steps = [] if warmup is None else [_progress(step, warmup.elapsed_s(step)) for step in warmup.steps]
     status = 200 if health.status() is ServingStatus.SERVING else 503
     return status, {"phase": health.phase.value, "steps": steps}
+
+
+def _progress(step: Step, elapsed_s: float) -> dict[str, Any]:
+    said = {"name": step.name, "state": step.state.value, "took_s": round(elapsed_s, 3)}
+    return said | {"why": step.why} if step.why else said
 
 
 class Probe:
@@ -31,18 +33,18 @@ class Probe:
 
     def __init__(self, address: str, health: Health, warmup: Warmup | None) -> None:
         """`address` is HOST:PORT, port 0 for any that is free; it listens at once. Raises ServeError."""
-        host, _, port = address.rpartition(":")
-        host = host.removeprefix("[").removesuffix("]")
-        if not host or not (port.isascii() and port.isdigit()):
-            raise ServeError(f"probe: expected HOST:PORT such as 0.0.0.0:8080, got {address!r}")
+        try:
+            host, port = split_address(address)
+        except ValueError as error:
+            raise ServeError(f"probe: {error}") from None
 
         class Server(http.server.ThreadingHTTPServer):
             address_family = socket.AF_INET6 if ":" in host else socket.AF_INET
             daemon_threads = True
 
         try:
-            self._server = Server((host, int(port)), _handler(health, warmup))
-        except (OSError, OverflowError) as error:
+            self._server = Server((host, port), _handler(health, warmup))
+        except OSError as error:
             raise ServeError(f"probe: cannot listen on {address} ({error}); choose another address") from error
         self._thread = threading.Thread(
             target=self._server.serve_forever, kwargs={"poll_interval": 0.1}, name="trimtab probe", daemon=True

@@ -50,7 +50,10 @@ class Step:
     timeout_s: float
     on_failure: OnFailure
     state: StepState = StepState.WAITING
+    began_at: float = 0.0
+    """On the warm-up's clock, once it runs."""
     took_s: float = 0.0
+    """Once it has ended."""
     why: str = ""
     """What went wrong; empty: nothing did."""
 
@@ -115,6 +118,10 @@ class Warmup:
         """The steps and how far each is."""
         return tuple(self._steps.values())
 
+    def elapsed_s(self, step: Step) -> float:
+        """How long `step` has run, so far if it still does."""
+        return self._clock() - step.began_at if step.state is StepState.RUNNING else step.took_s
+
     @property
     def readiness(self) -> Readiness:
         """What the steps that have failed mean for the pod, by the policy of each."""
@@ -146,11 +153,11 @@ class Warmup:
             step.state, step.why = StepState.SKIPPED, f"needs {', '.join(missing)}"
             logger.warning("warm-up: %s skipped: %s", step.name, step.why)
             return
-        began_at = self._clock()
+        step.began_at = self._clock()
         step.state = StepState.RUNNING
         logger.info("warm-up: %s begins", step.name)
         why = await _failure(step)
-        step.took_s = self._clock() - began_at
+        step.took_s = self._clock() - step.began_at
         step.state, step.why = (StepState.FAILED, why) if why else (StepState.DONE, "")
         if why:
             logger.error("warm-up: %s failed after %.2f s: %s", step.name, step.took_s, why)
@@ -170,7 +177,7 @@ async def _failure(step: Step) -> str:
                 result = await in_daemon_thread(step.run, f"trimtab warm-up {step.name}")
                 if inspect.isawaitable(result):
                     await result
-    except (Exception, asyncio.CancelledError) as error:
+    except (Exception, asyncio.CancelledError, SystemExit) as error:
         if timeout.expired():
             return f"took longer than {step.timeout_s:g} s"
         task = asyncio.current_task()
@@ -178,33 +185,5 @@ async def _failure(step: Step) -> str:
             # The pod was told to go; a step that cancels itself is a failed step.
             raise
         logger.debug("warm-up: %s", step.name, exc_info=True)
-        return f"{type(error).__name__}: {error}"
+        return f"{type(error).__name__}: {error}".removesuffix(": ")
     return ""
-
-
-def repeated(call: Run, times: int, *, at_once: int = 4) -> Callable[[], Awaitable[None]]:
-    """A step that makes `call` `times` times, `at_once` side by side: for synthetic requests through the real server.
-
-    The first failure is the step's failure.
-    """
-
-    async def worker(numbers: list[int]) -> None:
-        while numbers:
-            numbers.pop()
-            if inspect.iscoroutinefunction(call):
-                await call()
-                continue
-            result = await in_daemon_thread(call, "trimtab warm-up call")
-            if inspect.isawaitable(result):
-                await result
-
-    async def run() -> None:
-        numbers = list(range(times))
-        try:
-            async with asyncio.TaskGroup() as workers:
-                for _ in range(at_once):
-                    workers.create_task(worker(numbers))
-        except ExceptionGroup as failures:
-            raise failures.exceptions[0] from None
-
-    return run
