@@ -2,12 +2,13 @@
 
 import random
 import time
+from collections.abc import Sequence
 
 from rich.console import Console
 
 from trimtab.balance import Connectivity, Outcome, Request, strategies
 from trimtab.balance.balancer import Balancer
-from trimtab.model import Assignment, Endpoint, Locality, LocalityEndpoints, OutlierDetection, Policy
+from trimtab.model import Assignment, Endpoint, Locality, LocalityEndpoints, OutlierDetection, Policy, Shards
 
 from .contest import Measure, interleave
 from .report import print_contest
@@ -15,6 +16,8 @@ from .report import print_contest
 PICKS = 5_000
 ROUNDS = 11
 IN_FLIGHT_PER_NODE = 2
+SHARDS = (10, 1000, 3000)
+PER_SHARD = 3
 
 
 async def run(console: Console) -> None:
@@ -25,15 +28,33 @@ async def run(console: Console) -> None:
             contest = await interleave({name: _measure(name, nodes, effects) for name in names}, ROUNDS)
             title = f"One pick and its done over {nodes} nodes, {'every effect on' if effects else 'at rest'}"
             print_contest(console, title, "µs", contest, baseline="p2c")
+    contest = await interleave({f"{count} shards": _measure_shards(count) for count in SHARDS}, ROUNDS)
+    title = f"One pick and its done in a shard of {PER_SHARD} nodes, the shard named by each call"
+    print_contest(console, title, "µs", contest, baseline=f"{SHARDS[0]} shards")
+
+
+def _measure_shards(count: int) -> Measure:
+    """Every call asks for another shard."""
+    policy = Policy(max_connections=PER_SHARD * count, shards=Shards())
+    balancer = Balancer(policy, client_id="bench", rng=random.Random(1), clock=time.monotonic)
+    addresses = [f"10.{i // 62_500}.{i // 250 % 250}.{i % 250 + 1}" for i in range(PER_SHARD * count)]
+    labels = [(("shard", str(i // PER_SHARD)),) for i in range(PER_SHARD * count)]
+    _assign(balancer, tuple(Endpoint(a, 8080, labels=own) for a, own in zip(addresses, labels, strict=True)))
+    requests = [Request("/shop.Shop/Buy", attributes={"shard": str(i % count)}) for i in range(PICKS)]
+    return _picks(balancer, requests)
 
 
 def _measure(strategy: str, nodes: int, effects: bool) -> Measure:
     balancer = _busy(strategy, nodes) if effects else _balancer(Policy(strategy, max_connections=nodes), nodes)
-    request, outcome = Request("/shop.Shop/Buy", attributes={"hash_key": "tenant-7"}), Outcome("OK")
+    return _picks(balancer, [Request("/shop.Shop/Buy", attributes={"hash_key": "tenant-7"})] * PICKS)
+
+
+def _picks(balancer: Balancer, requests: Sequence[Request]) -> Measure:
+    outcome = Outcome("OK")
 
     async def measure() -> float:
         started = time.process_time()
-        for _ in range(PICKS):
+        for request in requests:
             pick = balancer.pick(request)
             assert pick is not None
             pick.done(outcome)

@@ -46,7 +46,7 @@ class Caller:
         """Do as told, and say how it went."""
         match message:
             case {"call": count, "to": target}:
-                return await self._call(count, self._channel(target, message), message.get("parallel", 4))
+                return await self._call(count, self._channel(target, message), **message)
             case {"begin": target}:
                 tally, stop = Tally(), asyncio.Event()
                 channel = self._channel(target, message)
@@ -69,13 +69,13 @@ class Caller:
             self._channels[key] = self._connect(target, options=options)
         return self._channels[key]
 
-    async def _call(self, count: int, channel: Any, parallel: int) -> dict[str, Any]:
+    async def _call(self, count: int, channel: Any, parallel: int = 4, metadata: Any = (), **_: Any) -> dict[str, Any]:
         tally = Tally()
         left = iter(range(count))
 
         async def work() -> None:
             for _ in left:
-                await _call_once(channel, tally)
+                await _call_once(channel, tally, tuple(map(tuple, metadata)))
 
         await asyncio.gather(*(work() for _ in range(parallel)))
         return tally.report()
@@ -89,10 +89,10 @@ class Caller:
         await asyncio.gather(*(work() for _ in range(parallel)))
 
 
-async def _call_once(channel: Any, tally: Tally) -> None:
+async def _call_once(channel: Any, tally: Tally, metadata: Any = ()) -> None:
     began = time.monotonic()
     try:
-        answer = await channel.unary_unary(WHO)(b"", timeout=CALL_TIMEOUT_S)
+        answer = await channel.unary_unary(WHO)(b"", timeout=CALL_TIMEOUT_S, metadata=metadata)
     except grpc.aio.AioRpcError as error:
         tally.errors[f"{error.code().name}: {error.details()}"] += 1
     else:

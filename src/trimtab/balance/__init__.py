@@ -1,6 +1,7 @@
 """Which endpoint gets this request. Pure: clock and random numbers are parameters, nothing here blocks or waits."""
 
-from .balancer import Balancer, Changes, Tracer
+from .balancer import Balancer, Tracer
+from .changes import Changes
 from .choice import Candidate, Choice
 from .cost import Cost
 from .explain import NodeState, explain

@@ -4,10 +4,10 @@ import itertools
 import random
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
 
 from ..model import Assignment, Health, Policy
 from .candidates import Level, candidates
+from .changes import Changes
 from .choice import Choice, explained
 from .cost import cost_of
 from .feedback import Feedback
@@ -22,6 +22,7 @@ from .quota import Quota
 from .recorder import Recorder
 from .registry import strategy
 from .request import Request
+from .shards import Shards
 from .subset import subset
 from .success import odds, recover
 
@@ -34,16 +35,6 @@ _HARMLESS = 0.8
 """With a success above it a node needs no quota: it could not get four times its fair share."""
 
 Tracer = Callable[[Request, Choice], object]
-
-
-@dataclass(frozen=True, slots=True)
-class Changes:
-    """What an update asks of whoever owns the connections."""
-
-    opened: tuple[Node, ...]
-    """New nodes: connect them."""
-    closed: tuple[Node, ...]
-    """Nodes that left: retire them, their calls go on to the end."""
 
 
 def _next_granted_turn(limited: Sequence[Node], turn: int) -> float:
@@ -76,6 +67,7 @@ class Balancer:
         self._client_id = client_id
         self._rng = rng
         self._clock = clock
+        self._policy = Policy()
         self._wake = wake or self.refresh
         self._recorder = recorder
         self._turns = itertools.count()
@@ -90,8 +82,8 @@ class Balancer:
         self._published: Sequence[object] = ()
         self._refreshed_at = self._due_at = float("-inf")
         self._idle_pairs = 0
-        self.tracer: Tracer | None = None
-        """Told of every pick with its candidates and the reason; None costs nothing."""
+        self._tracer: Tracer | None = None
+        self._shards: Shards | None = None
         self._take(policy)
 
     @property
@@ -100,14 +92,33 @@ class Balancer:
         return self._policy
 
     @property
+    def tracer(self) -> Tracer | None:
+        """Told of every pick with its candidates and the reason; None costs nothing."""
+        return self._tracer
+
+    @tracer.setter
+    def tracer(self, tracer: Tracer | None) -> None:
+        self._tracer = tracer
+        for shard in self._parts:
+            shard.tracer = tracer
+
+    @property
     def nodes(self) -> Collection[Node]:
-        """Every node of the current assignment."""
-        return self._nodes.values()
+        """Every node of the current assignment that is in use."""
+        return self._nodes.values() if self._shards is None else self._shards.nodes
 
     @property
     def waiting(self) -> bool:
         """No call can be placed now, but a connection under way may change that."""
-        return self._levels is None
+        return self._levels is None if self._shards is None else any(shard.waiting for shard in self._parts)
+
+    def unmatched(self, request: Request) -> str | None:
+        """Why this request can go nowhere, though others can: it asks for a shard that no endpoint has. None: that is not so."""
+        return None if self._shards is None else self._shards.unmatched(request)
+
+    @property
+    def _parts(self) -> Collection["Balancer"]:
+        return () if self._shards is None else tuple(self._shards.balancers)
 
     @property
     def wants_reports(self) -> bool:
@@ -117,7 +128,7 @@ class Balancer:
     @property
     def idle_pairs(self) -> int:
         """Picks so far whose two candidates were both idle; 0 where the strategy does not compare two."""
-        return int(getattr(self._strategy, "idle_pairs", 0))
+        return int(getattr(self._strategy, "idle_pairs", 0)) + sum(shard.idle_pairs for shard in self._parts)
 
     # The fast path.
 
@@ -126,6 +137,8 @@ class Balancer:
 
         Raises ValueError for a request whose declared cost is no number.
         """
+        if self._shards is not None:
+            return self._shards.pick(request)
         now = self._clock()
         if now >= self._due_at:
             self._due_at = now + REFRESH_S
@@ -134,7 +147,7 @@ class Balancer:
             picker, turn = plan.picker, 0
             if plan.unlimited is not None and (turn := next(self._turns)) < self._granted_turn:
                 picker = plan.unlimited
-            node = picker.pick(request) if self.tracer is None else self._traced(picker, request)
+            node = picker.pick(request) if self._tracer is None else self._traced(picker, request)
             if plan.unlimited is not None and node.quota is not None and not self._admitted(node, turn):
                 # Until somebody's next pick is granted, nobody with a quota need be looked at.
                 self._granted_turn = _next_granted_turn(plan.limited, turn)
@@ -157,8 +170,8 @@ class Balancer:
 
     def _traced(self, picker: Picker, request: Request) -> Node:
         choice = explained(picker, request)
-        if self.tracer is not None:
-            self.tracer(request, choice)
+        if self._tracer is not None:
+            self._tracer(request, choice)
         return choice.node
 
     @staticmethod
@@ -173,14 +186,17 @@ class Balancer:
 
     def adopt(self, policy: Policy) -> Changes:
         """Balance by another policy from now on. Raises PolicyError, and then the policy before stays."""
-        self._take(policy)
+        left = self._take(policy)
         for node in self._nodes.values():
             self._attach(node)
-        return self.update(self._assignment) if self._assignment is not None else Changes((), ())
+        changes = self.update(self._assignment) if self._assignment is not None else Changes()
+        return Changes.joined((Changes(closed=left), changes))
 
     def update(self, assignment: Assignment) -> Changes:
         """Take over a new assignment. Nodes whose endpoint stays keep all they know."""
         self._assignment = assignment
+        if self._shards is not None:
+            return self._shards.update(assignment)
         now = self._clock()
         usable = [item for item in assignment.endpoints() if item[1].health is not Health.UNHEALTHY]
         self._unready = Counter(p for p, endpoint in assignment.endpoints() if endpoint.health is Health.UNHEALTHY)
@@ -202,12 +218,17 @@ class Balancer:
 
     def connectivity_changed(self, node: Node, state: Connectivity) -> None:
         """The connection to `node` changed its state."""
+        if self._shards is not None:
+            self._shards.connectivity_changed(node, state)
+            return
         node.connectivity = state
         if self._nodes.get(node.endpoint.identity) is node:
             self._publish()
 
-    def refresh(self) -> None:
+    def refresh(self) -> Changes:
         """Bring up to date what changes with time, and publish it. Asked for by `wake` when it is due."""
+        if self._shards is not None:
+            return self._shards.refresh()
         now = self._clock()
         self._refreshed_at = now
         nodes = self._nodes.values()
@@ -222,16 +243,35 @@ class Balancer:
         self._publish()
         self._due_at = self._next_due_at(now)
         self._report_idle_pairs()
+        return Changes()
 
-    def _take(self, policy: Policy) -> None:
+    def _take(self, policy: Policy) -> tuple[Node, ...]:
+        """Balance by `policy`. Returns the nodes that lose their place because the service is divided otherwise now."""
         self._strategy: Strategy = strategy(policy, self._rng)
+        left: tuple[Node, ...] = ()
+        if policy.shards != self._policy.shards:
+            left, self._nodes, self._plan, self._published = tuple(self.nodes), {}, None, ()
+            self._shards = None
         self._policy = policy
         self._feedback = Feedback(policy, self._clock, self._refresh_soon, self._recorder)
         detection = policy.outlier_detection
         self._outliers = None if detection is None else Outliers(detection, self._clock(), self._ejected)
         self._cost_free = policy.load != "cost"
         self._published = ()
+        if self._shards is not None:
+            self._shards.adopt(policy)
+        elif policy.shards is not None:
+            self._shards = Shards(policy, self._client_id, self._rng, self._shard, self._wake)
         self._idle_pairs = self.idle_pairs
+        return left
+
+    def _shard(self, policy: Policy, wake: Callable[[], object]) -> "Balancer":
+        """The balancer of one shard, for whom it is the whole service."""
+        shard = Balancer(
+            policy, client_id=self._client_id, rng=self._rng, clock=self._clock, wake=wake, recorder=self._recorder
+        )
+        shard.tracer = self._tracer
+        return shard
 
     def _attach(self, node: Node) -> None:
         node.load_of = LOADS[self._policy.load]

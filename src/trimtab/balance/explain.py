@@ -13,6 +13,8 @@ class NodeState:
     address: str
     hostname: str
     priority: int
+    shard: str | None
+    """The value of the label by which the service is divided; None: it is not, or the endpoint does not have it."""
     health: str
     """As the control plane sees it."""
     connectivity: str
@@ -37,17 +39,18 @@ class NodeState:
     """How long it stays ejected as an outlier; None: it is not."""
 
 
-def explain(nodes: Iterable[Node], now: float) -> tuple[NodeState, ...]:
-    """The states of `nodes`, by address."""
-    states = (_state(node, now) for node in nodes)
+def explain(nodes: Iterable[Node], now: float, shard_label: str | None = None) -> tuple[NodeState, ...]:
+    """The states of `nodes`, by address. `shard_label` is what the service is divided by."""
+    states = (_state(node, now, shard_label) for node in nodes)
     return tuple(sorted(states, key=lambda state: state.address))
 
 
-def _state(node: Node, now: float) -> NodeState:
+def _state(node: Node, now: float, shard_label: str | None) -> NodeState:
     return NodeState(
         address=node.endpoint.authority,
         hostname=node.endpoint.hostname,
         priority=node.priority,
+        shard=None if shard_label is None else node.endpoint.label(shard_label),
         health=node.endpoint.health.value,
         connectivity=node.connectivity.value,
         in_flight=node.in_flight,

@@ -18,15 +18,15 @@ def subset(endpoints: Iterable[Ranked], limit: int, client_id: str) -> list[Rank
     everyone = list(endpoints)
     if len(everyone) <= limit:
         return everyone
-    seed = client_id.encode()[:64]
 
-    def rank(item: Ranked) -> tuple[int, bool, bytes]:
+    def order(item: Ranked) -> tuple[int, bool, bytes]:
         priority, endpoint = item
-        identity = "\0".join(map(str, endpoint.identity)).encode()
-        return (
-            priority,
-            endpoint.health is not Health.HEALTHY,
-            blake2b(identity, digest_size=8, key=seed).digest(),
-        )
+        identity = "\0".join(map(str, endpoint.identity))
+        return priority, endpoint.health is not Health.HEALTHY, rank(identity, client_id)
 
-    return sorted(everyone, key=rank)[:limit]
+    return sorted(everyone, key=order)[:limit]
+
+
+def rank(name: str, client_id: str) -> bytes:
+    """Where `name` stands in the order that this client has of everything."""
+    return blake2b(name.encode(), digest_size=8, key=client_id.encode()[:64]).digest()

@@ -133,7 +133,8 @@ class Cluster:
 
     def explain(self) -> tuple[NodeState, ...]:
         """How every node stands."""
-        return explain(self._balancer.nodes, time.monotonic())
+        shards = self.policy.shards
+        return explain(self._balancer.nodes, time.monotonic(), None if shards is None else shards.label)
 
     def trace(self, tracer: Tracer | None) -> None:
         """Tell `tracer` of every pick from now on; None: nobody."""
@@ -171,16 +172,24 @@ class Cluster:
         """Whether the control plane is connected and has answered."""
         return self._discovery is not None and self._discovery.answering
 
-    def refusal(self) -> Unavailable | None:
-        """Why waiting is pointless as things stand; None: it is not."""
+    def refusal(self, request: Request | None = None) -> Unavailable | None:
+        """Why waiting is pointless as things stand, for `request` or for any; None: it is not."""
         if self._refused is not None and not self._assigned:
             return self._refused
         if self._assigned and not self._balancer.waiting and not self.nodes:
+            return NoEndpoints(f"{self.name}: the control plane lists no endpoint that may be used; {self._check()}")
+        if self._assigned and request is not None and (why := self._balancer.unmatched(request)) is not None:
             return NoEndpoints(
-                f"{self.name}: the control plane lists no endpoint that may be used; "
-                "check that the Service's selector matches Pods and that they are ready"
+                f"{self.name}: {why}; check what the call asks for, and `trimtab endpoints`. "
+                "With `unmatched: any` in policy.shards such calls would go to any endpoint"
             )
         return None
+
+    def _check(self) -> str:
+        service, _, label = self.name.partition("/")
+        if label:
+            return f"check that ready Pods have the label {label}: `trimtab endpoints {service}` shows which there are"
+        return "check that the Service's selector matches Pods and that they are ready"
 
     def awaited(self) -> str:
         """What a call without a node waits for, and how it stands with it."""
@@ -240,8 +249,8 @@ class Cluster:
             logger.debug("%s: its event loop is closed", self.name)
 
     def _refresh(self) -> None:
-        if not self.closed:
-            self._balancer.refresh()
+        if not self.closed and (changes := self._balancer.refresh()):
+            self._follow(changes)
 
     def _apply(self, news: News) -> None:
         if self.closed:

@@ -100,7 +100,7 @@ class Placement:
     def _pointless(self) -> Refusal | None:
         if self._cluster.closed:
             return Refusal(grpc.StatusCode.CANCELLED, "Channel closed!")
-        error = None if self._wait_for_ready else self._cluster.refusal()
+        error = None if self._wait_for_ready else self._cluster.refusal(self._request)
         return None if error is None else Refusal(grpc.StatusCode.UNAVAILABLE, str(error), error)
 
     def _timed_out(self) -> None:
@@ -108,7 +108,7 @@ class Placement:
             return
         self.cancel()
         waited_s = time.monotonic() - self._started_at
-        error = _unreachable(self._cluster, waited_s)
+        error = _unreachable(self._cluster, self._request, waited_s)
         expired = self._deadline.at is not None
         code = grpc.StatusCode.DEADLINE_EXCEEDED if expired else grpc.StatusCode.UNAVAILABLE
         self._refused(Refusal(code, str(error), error))
@@ -127,9 +127,9 @@ def place(cluster: Cluster, request: Request, wait_for_ready: bool | None) -> Pi
     return pick
 
 
-def _unreachable(cluster: Cluster, waited_s: float) -> Unavailable:
+def _unreachable(cluster: Cluster, request: Request, waited_s: float) -> Unavailable:
     waited = f"waited {waited_s:.1f} s for an endpoint. {cluster.awaited()}"
-    refusal = cluster.refusal()
+    refusal = cluster.refusal(request)
     if refusal is not None:
         return type(refusal)(f"{waited}. {refusal}")
     unreachable = not cluster.assigned and not cluster.control_plane_answers

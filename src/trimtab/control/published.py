@@ -29,12 +29,14 @@ class Published:
 
     def assignment(self, subset: Subset | None, zone: str, shares: Shares | None) -> Assignment:
         """What clients of `zone` are told; a subset of which there is no endpoint is an assignment without any."""
+        subset = self._served(subset)
         if subset is None:
             return zone_view(self._assignment, zone, shares)
         return zone_view(self._parts(subset[0]).get(subset[1], self._nothing), zone, shares)
 
     def resource(self, subset: Subset | None, zone: str, shares: Shares | None) -> Resource:
         """The same, encoded without its name."""
+        subset = self._served(subset)
         views = self._views.get(subset, {})
         if (resource := views.get(zone)) is None:
             assignment = self.assignment(subset, zone, shares)
@@ -48,6 +50,13 @@ class Published:
     def forget(self, subset: Subset | None) -> None:
         """The shares of the clients of a subset changed."""
         self._views.pop(subset, None)
+
+    def _served(self, subset: Subset | None) -> Subset | None:
+        """The subset, or the whole service where the policy says that calls for a shard nobody has may go anywhere."""
+        shards = self.port.policy.shards
+        if subset is None or shards is None or shards.unmatched != "any" or subset[0] != shards.label:
+            return subset
+        return subset if subset[1] in self._parts(subset[0]) else None
 
     @property
     def _nothing(self) -> Assignment:

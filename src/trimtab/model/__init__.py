@@ -5,6 +5,7 @@ from .endpoint import Endpoint, Health, Labels, Locality
 from .load_report import LoadReport
 from .policy import Policy
 from .policy_parts import ConsistentHash, OutlierDetection, SuccessRate, WeightedRoundRobin
+from .policy_where import Shards
 from .target import ServiceRef
 
 __all__ = [
@@ -19,6 +20,7 @@ __all__ = [
     "OutlierDetection",
     "Policy",
     "ServiceRef",
+    "Shards",
     "SuccessRate",
     "WeightedRoundRobin",
 ]

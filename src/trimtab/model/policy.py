@@ -6,6 +6,7 @@ from typing import Any, Protocol, Self
 
 from ..errors import PolicyError
 from .policy_parts import ConsistentHash, OutlierDetection, SuccessRate, WeightedRoundRobin
+from .policy_where import Shards
 from .schema import CODE_ONLY, from_mapping, in_range, one_of, to_mapping
 
 LOADS = ("in_flight", "peak_ewma", "cost")
@@ -56,6 +57,8 @@ class Policy:
     """None: endpoints are not ejected."""
     weighted_round_robin: WeightedRoundRobin = _WEIGHTED_ROUND_ROBIN
     consistent_hash: ConsistentHash = _CONSISTENT_HASH
+    shards: Shards | None = None
+    """None: every endpoint can serve every request."""
     cost: Callable[[Any], float] | None = field(default=None, metadata=CODE_ONLY)
     """What a `trimtab.balance.Request` weighs where `load` is `cost`; only in code. Without it the request's attribute `cost`
     says so, and 1 is what a request weighs that says nothing."""

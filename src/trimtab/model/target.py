@@ -17,7 +17,7 @@ _PORT_NAME = re.compile(r"(?=.*[a-z])[a-z0-9]([-a-z0-9]{0,13}[a-z0-9])?")
 _LENGTH_MAX = 1024
 """Characters in a target: more than any name in Kubernetes can take, and few enough to keep."""
 _LABEL_VALUE = re.compile(r"([A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?)?")
-_LABEL_KEY = re.compile(r"([a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?/)?[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?")
+LABEL_KEY = re.compile(r"([a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?/)?[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?")
 _EXPECTED = (
     "expected [xds:///]SERVICE[.NAMESPACE[.svc[.DOMAIN]]][:PORT][/LABEL=VALUE], for example xds:///payments.prod:8080"
 )
@@ -90,7 +90,7 @@ def strip_scheme(target: str) -> str:
 
 def _split_selector(selector: str, target: str) -> tuple[str, str]:
     key, _, value = selector.partition("=")
-    if not _LABEL_KEY.fullmatch(key) or "=" not in selector:
+    if not LABEL_KEY.fullmatch(key) or "=" not in selector:
         raise TargetError(f"target {target!r}: {selector!r} is not KEY=VALUE of a Pod label; {_EXPECTED}")
     if not _LABEL_VALUE.fullmatch(value):
         raise TargetError(f"target {target!r}: {value!r} is not the value of a label; {_EXPECTED}")

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from ...balance import Balancer, Connectivity, Node, Pick, Request
+from ...balance import Balancer, Changes, Connectivity, Node, Pick, Request
 from ...model import Assignment, Policy
 from ..chooser import Chooser, Contender, Surroundings
 from ..pod import Pod
@@ -18,13 +18,16 @@ class TrimtabChooser:
             client_id=surroundings.client_id,
             rng=surroundings.rng,
             clock=surroundings.timeline.clock,
+            wake=lambda: self._follow(self.balancer.refresh()),
         )
         self.pick: Callable[[Request], Pick | None] = self.balancer.pick
         self._nodes: dict[int, Node] = {}
 
     def update(self, assignment: Assignment) -> None:
         """Connections are made at once: what takes time in a cluster is hearing of a pod."""
-        changes = self.balancer.update(assignment)
+        self._follow(self.balancer.update(assignment))
+
+    def _follow(self, changes: Changes) -> None:
         for node in changes.closed:
             node.retire(_let_go)
             del self._nodes[_pod(node).index]

@@ -1,0 +1,37 @@
+"""The parts of a policy that say where calls may go, before a strategy chooses among what is left."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from ..errors import PolicyError
+from .schema import CODE_ONLY, one_of
+from .target import LABEL_KEY
+
+UNMATCHED = ("fail", "any")
+
+
+@dataclass(frozen=True, slots=True)
+class Shards:
+    """By which Pod label a service is divided, and how a request names the part it is for.
+
+    A request that names none may go to any endpoint.
+    """
+
+    label: str = "shard"
+    """Key of the Pod label whose values are the shards."""
+    value: str | None = None
+    """The shard of every request; None: each request names its own."""
+    metadata: str = ""
+    """The request metadata key, or HTTP header, that names the shard; it takes precedence over the attribute."""
+    attribute: str = "shard"
+    """The attribute of `trimtab.attributes` that names the shard."""
+    unmatched: str = "fail"
+    """What becomes of a request for a shard that no endpoint has: `fail`, or go to `any` endpoint."""
+    key: Callable[[Any], object] | None = field(default=None, metadata=CODE_ONLY)
+    """The shard, from the `trimtab.balance.Request`, None for any; only in code, before all others."""
+
+    def __post_init__(self) -> None:
+        if not LABEL_KEY.fullmatch(self.label):
+            raise PolicyError(f"policy.shards.label: {self.label!r} is not the key of a Pod label")
+        one_of("policy.shards.unmatched", self.unmatched, UNMATCHED)
