@@ -86,6 +86,11 @@ class Catalog:
         endpoint = self._addresses.get(address)
         return "" if endpoint is None else self.locate(endpoint).zone
 
+    def node_of_address(self, address: str) -> str:
+        """The Node of the endpoint that has this address; empty if it is not known."""
+        endpoint = self._addresses.get(address)
+        return "" if endpoint is None else endpoint.node_name or ""
+
     def why_missing(self, ref: ServiceRef) -> str:
         """A sentence that helps whoever asked for a name that means nothing."""
         key = (ref.namespace or "", ref.name)

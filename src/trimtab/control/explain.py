@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from msgspec import Struct
 
 from ..model import Assignment, Endpoint, Health, Locality
-from .join import Locate, deduplicated, endpoints_in, family_of, port_number
-from .kubernetes import Conditions, EndpointSlice, SliceEndpoint
+from .join import Locate, deduplicated, family_of, paired, port_number
+from .kubernetes import Conditions, EndpointSlice
 
 
 class Source(Struct, frozen=True):
@@ -70,15 +70,8 @@ def origins(slices: Iterable[EndpointSlice], port_name: str, locate: Locate) -> 
         Origin(endpoint, locality, part.metadata.name, listed.node_name or "", listed.conditions or Conditions())
         for part in slices
         if part.address_type in ("IPv4", "IPv6")
-        for listed, (endpoint, locality) in _paired(part, port_name, locate)
+        for listed, (endpoint, locality) in paired(part, port_name, locate)
     ]
-
-
-def _paired(
-    part: EndpointSlice, port_name: str, locate: Locate
-) -> Iterable[tuple[SliceEndpoint, tuple[Endpoint, Locality]]]:
-    # Without the port there is none of them, with it there is one for each.
-    return zip(part.endpoints or (), endpoints_in([part], port_name, locate), strict=False)
 
 
 def kept(found: Sequence[Origin]) -> list[Origin]:

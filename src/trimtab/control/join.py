@@ -8,6 +8,7 @@ from ..model import Assignment, Endpoint, Health, Locality, LocalityEndpoints, P
 from ..xds.version import assignment_version
 from .kubernetes import Conditions, EndpointSlice, Service, ServicePortSpec, SliceEndpoint, SlicePort
 from .pods import PodFacts
+from .wishes import NO_WISH, Wish, near
 
 _HTTP2_PROTOCOLS = frozenset({"kubernetes.io/h2c", "h2c", "grpc", "http2"})
 _FAMILY = {"IPv4": 4, "IPv6": 6}
@@ -30,6 +31,8 @@ class ServicePort:
     policy: Policy
     http2: bool
     """Whether the endpoints speak HTTP/2, as far as the port says."""
+    wish: Wish = NO_WISH
+    """Where the Service itself wants calls to go."""
 
 
 def join(
@@ -84,7 +87,15 @@ def _join_port(
         assignment=replace(assignment, version=assignment_version(assignment)),
         policy=policy,
         http2=_speaks_http2(port),
+        wish=_wish(service, slices, port.name or "", locate),
     )
+
+
+def _wish(service: Service, slices: Iterable[EndpointSlice], port_name: str, locate: Locate) -> Wish:
+    if not (wish := Wish.of(service.spec)):
+        return wish
+    pairs = (pair for part in slices for pair in paired(part, port_name, locate))
+    return replace(wish, near={found.identity: near(listed, place.zone) for listed, (found, place) in pairs})
 
 
 def _with_facts(endpoint: Endpoint, pod: PodFacts) -> Endpoint:
@@ -113,6 +124,12 @@ def endpoints_in(slices: Iterable[EndpointSlice], port_name: str, locate: Locate
             uid, hostname = (target.uid, target.name) if target is not None else ("", "")
             health = _health(endpoint.conditions or Conditions())
             yield Endpoint(endpoint.addresses[0], number, health, uid=uid, hostname=hostname), locate(endpoint)
+
+
+def paired(part: EndpointSlice, port_name: str, locate: Locate) -> Iterator[tuple[SliceEndpoint, Placed]]:
+    """The endpoints of a slice as it lists them, and what they are here."""
+    # Without the port there is none of them, with it there is one for each.
+    return zip(part.endpoints or (), endpoints_in([part], port_name, locate), strict=False)
 
 
 def port_number(ports: Iterable[SlicePort], name: str) -> int | None:

@@ -48,6 +48,8 @@ class ServiceSpec(Struct, frozen=True, gc=False, rename="camel"):
     cluster_ips: list[str] | None = field(default=None, name="clusterIPs")
     ip_families: list[str] | None = None
     external_name: str | None = None
+    internal_traffic_policy: str | None = None
+    traffic_distribution: str | None = None
 
 
 class Service(Struct, frozen=True, gc=False, rename="camel", tag_field="kind"):
@@ -76,6 +78,19 @@ class TargetRef(Struct, frozen=True, gc=False, rename="camel"):
     uid: str = ""
 
 
+class Hint(Struct, frozen=True, gc=False):
+    """A zone or a Node by its name."""
+
+    name: str
+
+
+class Hints(Struct, frozen=True, gc=False, rename="camel"):
+    """For which clients an endpoint is near, as whoever made the slice sees it."""
+
+    for_zones: list[Hint] | None = None
+    for_nodes: list[Hint] | None = None
+
+
 class SliceEndpoint(Struct, frozen=True, gc=False, rename="camel"):
     """One endpoint of a slice. Only the first address has a meaning."""
 
@@ -84,6 +99,7 @@ class SliceEndpoint(Struct, frozen=True, gc=False, rename="camel"):
     node_name: str | None = None
     zone: str | None = None
     target_ref: TargetRef | None = None
+    hints: Hints | None = None
 
 
 class SlicePort(Struct, frozen=True, gc=False, rename="camel"):

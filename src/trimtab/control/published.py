@@ -1,4 +1,4 @@
-"""One service port as it is served: encoded once per zone and subset, and then shared."""
+"""One service port as it is served: encoded once per place and subset, and then shared."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -9,6 +9,7 @@ from ..xds.resource import Resource
 from ..xds.version import assignment_version
 from .catalog import ServicePort
 from .subsets import subsets
+from .wishes import Place
 from .zone_view import zone_view
 
 Subset = tuple[str, str]
@@ -25,26 +26,29 @@ class Published:
         self._assignment = assignment
         # Both are kept for labels that endpoints have: clients may ask for any, and must not fill memory by it.
         self._subsets: dict[str, Mapping[str, Assignment]] = {}
-        self._views: dict[Subset | None, dict[str, Resource]] = {}
+        self._views: dict[Subset | None, dict[Place, Resource]] = {}
 
-    def assignment(self, subset: Subset | None, zone: str, shares: Shares | None) -> Assignment:
-        """What clients of `zone` are told; a subset of which there is no endpoint is an assignment without any."""
+    def assignment(self, subset: Subset | None, place: Place | None, shares: Shares | None) -> Assignment:
+        """What clients there are told; a subset of which there is no endpoint is an assignment without any.
+
+        None: what there is for all of them together.
+        """
         subset = self._served(subset)
-        if subset is None:
-            return zone_view(self._assignment, zone, shares)
-        return zone_view(self._parts(subset[0]).get(subset[1], self._nothing), zone, shares)
+        whole = self._assignment if subset is None else self._parts(subset[0]).get(subset[1], self._nothing)
+        return whole if place is None else zone_view(self.port.wish.view(whole, place), place.zone, shares)
 
-    def resource(self, subset: Subset | None, zone: str, shares: Shares | None) -> Resource:
+    def resource(self, subset: Subset | None, place: Place, shares: Shares | None) -> Resource:
         """The same, encoded without its name."""
         subset = self._served(subset)
         views = self._views.get(subset, {})
-        if (resource := views.get(zone)) is None:
-            assignment = self.assignment(subset, zone, shares)
+        place = self.port.wish.viewed_from(place)
+        if (resource := views.get(place)) is None:
+            assignment = self.assignment(subset, place, shares)
             resource = Resource(assignment_version(assignment), encode_body(assignment))
             # Zones that see the same share one body.
             resource = next((known for known in views.values() if known == resource), resource)
             if subset is None or len(assignment):
-                self._views.setdefault(subset, views)[zone] = resource
+                self._views.setdefault(subset, views)[place] = resource
         return resource
 
     def forget(self, subset: Subset | None) -> None:

@@ -19,9 +19,11 @@ from ..xds.service_census import encode_census
 from ..xds.version import content_version
 from .catalog import Catalog, ServicePort
 from .census import Census
+from .client_node import client_node
 from .client_zone import client_zone
 from .gate import Refused, gate
 from .published import Published, Shares, Subset
+from .wishes import Place
 
 log = structlog.get_logger(__name__)
 
@@ -130,6 +132,7 @@ class ResourceStore:
             namespace=node.metadata.get("NAMESPACE") or "default",
             dialect=Dialect.of(node.user_agent),
             zone=client_zone(node, self._catalog),
+            node=client_node(node, self._catalog),
         )
 
     def subject(self, type_url: str, name: str, audience: Audience) -> Hashable | None:
@@ -163,7 +166,8 @@ class ResourceStore:
             return None
         if type_url == ENDPOINTS:
             subset = ServiceRef.parse(name).subset
-            return published.resource(subset, audience.zone, self._shares(published, subset))
+            place = Place(audience.zone, audience.node)
+            return published.resource(subset, place, self._shares(published, subset))
         if type_url == CLUSTERS:
             return _cluster(published.port.policy, audience.dialect, published.port.http2)
         return _listener(name) if type_url == LISTENERS else None
@@ -180,7 +184,9 @@ class ResourceStore:
         published = self._published.get(ref.whole)
         if published is None:
             return None
-        return published.assignment(ref.subset, zone, self._shares(published, ref.subset))
+        # Nobody in particular asks: what stays on its Node is shown as those see it who are there.
+        place = None if published.port.wish.node_only else Place(zone)
+        return published.assignment(ref.subset, place, self._shares(published, ref.subset))
 
     def canonical(self, name: str, audience: Audience) -> ServiceRef | None:
         """The service port, or its subset, that a name means, whatever form it has; None: it is not served."""

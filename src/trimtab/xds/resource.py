@@ -25,6 +25,8 @@ class Audience:
     dialect: Dialect = Dialect.GRPC
     zone: str = ""
     """Where the client runs; empty: unknown."""
+    node: str = ""
+    """The Kubernetes Node it runs on; empty: unknown."""
 
 
 class Resources(Protocol):

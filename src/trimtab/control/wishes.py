@@ -1,0 +1,136 @@
+"""Where a Service's own fields want its calls to go: `trafficDistribution` and `internalTrafficPolicy` (core/v1).
+
+kube-proxy narrows down to what is near and knows nothing else then; here what is near comes first, as a priority of its own, and
+the rest after it: every kind of client honours priorities, and none is left without endpoints when those nearby refuse calls.
+Which endpoints are near is what kube-proxy goes by: the hints of their slices, or where they run if there are none.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from itertools import count
+
+from ..model import Assignment, Endpoint, Health, LocalityEndpoints
+from .kubernetes import ServiceSpec, SliceEndpoint
+
+_SAME_ZONE = frozenset({"PreferClose", "PreferSameZone"})
+"""PreferClose is the former name of PreferSameZone (KEP-3015)."""
+_SAME_NODE = "PreferSameNode"
+Identity = tuple[str, int, str]
+Test = Callable[[Endpoint], bool]
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a client runs, as far as is known; empty: it is not."""
+
+    zone: str = ""
+    node: str = ""
+
+
+NOWHERE = Place()
+
+
+@dataclass(frozen=True, slots=True)
+class Near:
+    """For whom an endpoint is near: names of zones and of Nodes."""
+
+    zones: frozenset[str]
+    nodes: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What a Service asks for, and for whom its endpoints are near. The default asks for nothing."""
+
+    same_zone: bool = False
+    same_node: bool = False
+    node_only: bool = False
+    """No call leaves the Node, whatever happens."""
+    near: Mapping[Identity, Near] = field(default_factory=dict)
+
+    def __bool__(self) -> bool:
+        return self.same_zone or self.same_node or self.node_only
+
+    @classmethod
+    def of(cls, spec: ServiceSpec) -> "Wish":
+        """The wish that the fields of a Service express; whom its endpoints are near is not known yet."""
+        distribution = spec.traffic_distribution
+        return cls(
+            # What prefers its Node prefers its zone to the rest of the world.
+            same_zone=distribution in _SAME_ZONE or distribution == _SAME_NODE,
+            same_node=distribution == _SAME_NODE,
+            node_only=spec.internal_traffic_policy == "Local",
+        )
+
+    def viewed_from(self, place: Place) -> Place:
+        """As much of a place as makes a difference: clients for whom nothing is near share what they see."""
+        nodes = self.same_node or self.node_only
+        return place if nodes and any(place.node in near.nodes for near in self.near.values()) else Place(place.zone)
+
+    def view(self, assignment: Assignment, place: Place) -> Assignment:
+        """The assignment with what is near first; without change for a client of which nobody knows where it is."""
+        if self.node_only:
+            return _kept(assignment, lambda endpoint: self._on_node(endpoint, place))
+        tests: list[Test] = []
+        if self.same_node and place.node:
+            tests.append(lambda endpoint: self._on_node(endpoint, place))
+        if self.same_zone and place.zone:
+            tests.append(lambda endpoint: place.zone in self._near(endpoint).zones)
+        return _ranked(assignment, tests) if tests else assignment
+
+    def _near(self, endpoint: Endpoint) -> Near:
+        return self.near.get(endpoint.identity, _NEAR_NOBODY)
+
+    def _on_node(self, endpoint: Endpoint, place: Place) -> bool:
+        return bool(place.node) and place.node in self._near(endpoint).nodes
+
+
+NO_WISH = Wish()
+_NEAR_NOBODY = Near(frozenset(), frozenset())
+
+
+def near(endpoint: SliceEndpoint, zone: str) -> Near:
+    """For whom an endpoint that runs in `zone` is near, by its hints or by where it is."""
+    hints = endpoint.hints
+    zones = [hint.name for hint in (hints.for_zones or ())] if hints else []
+    nodes = [hint.name for hint in (hints.for_nodes or ())] if hints else []
+    return Near(frozenset(zones or [zone]), frozenset(nodes or [endpoint.node_name or ""]))
+
+
+def _kept(assignment: Assignment, test: Test) -> Assignment:
+    return replace(assignment, localities=_dense([_part(group, test) for group in assignment.localities]))
+
+
+def _ranked(assignment: Assignment, tests: Iterable[Test]) -> Assignment:
+    """What passes a test comes before what does not, if any of it is healthy; the levels that follow move down."""
+    rest = [group for group in assignment.localities if group.priority == 0]
+    later = [group for group in assignment.localities if group.priority > 0]
+    levels: list[list[LocalityEndpoints]] = []
+    for test in tests:
+        chosen = [_part(group, test) for group in rest]
+        if any(endpoint.health is Health.HEALTHY for group in chosen for endpoint in group.endpoints):
+            levels.append(chosen)
+            rest = [_part(group, _other_than(test)) for group in rest]
+    levels.append(rest)
+    ranked = [replace(group, priority=rank) for rank, level in enumerate(levels) for group in level]
+    moved = [replace(group, priority=group.priority + len(levels) - 1) for group in later]
+    return replace(assignment, localities=_dense([*ranked, *moved]))
+
+
+def _other_than(test: Test) -> Test:
+    return lambda endpoint: not test(endpoint)
+
+
+def _part(group: LocalityEndpoints, test: Test) -> LocalityEndpoints:
+    endpoints = tuple(filter(test, group.endpoints))
+    if len(endpoints) == len(group.endpoints):
+        return group
+    healthy = sum(endpoint.health is Health.HEALTHY for endpoint in endpoints)
+    return replace(group, endpoints=endpoints, weight=max(1, healthy))
+
+
+def _dense(groups: Iterable[LocalityEndpoints]) -> tuple[LocalityEndpoints, ...]:
+    """Without empty localities, and so without gaps in the priorities, which gRPC refuses."""
+    present = [group for group in groups if group.endpoints]
+    ranks = dict(zip(sorted({group.priority for group in present}), count(), strict=False))
+    return tuple(replace(group, priority=ranks[group.priority]) for group in present)
