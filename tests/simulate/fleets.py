@@ -9,7 +9,8 @@ from trimtab.balance import Request
 from trimtab.model import Assignment, Endpoint, Health, Locality, LocalityEndpoints
 from trimtab.simulate.chooser import Chooser, Contender, Surroundings
 from trimtab.simulate.pod import Pod
-from trimtab.simulate.scenario import ClientGroup, PodGroup, RequestKind, Scenario, ServiceTime
+from trimtab.simulate.request_kind import RequestKind, ServiceTime
+from trimtab.simulate.scenario import ClientGroup, PodGroup, Scenario
 from trimtab.simulate.simulation import Run
 from trimtab.simulate.timeline import Timeline
 

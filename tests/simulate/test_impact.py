@@ -3,9 +3,11 @@ import pytest
 
 from tests.simulate.fleets import scenario
 from trimtab.simulate import experiment, impact
+from trimtab.simulate.event import Slow
 from trimtab.simulate.impact import losses, page
 from trimtab.simulate.report import Report
-from trimtab.simulate.scenario import ClientGroup, Contestant, RequestKind, Scenario, ServiceTime, Slow
+from trimtab.simulate.request_kind import RequestKind, ServiceTime
+from trimtab.simulate.scenario import ClientGroup, Contestant, Scenario
 from trimtab.simulate.scenario_file import load
 
 

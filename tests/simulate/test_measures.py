@@ -70,7 +70,9 @@ def test_windows_say_when(pods: list[Pod]) -> None:
     rng = random.Random(1)
     rows = [(5.0 + rng.random() * 5, 0.1, 0, A, "OK") for _ in range(500)]
     rows += [(10.0 + rng.random() * 5, 0.2, 1, A, "INTERNAL" if i % 2 else "OK") for i in range(500)]
-    windows = measured(pods, *rows).windows
+    measures = measured(pods, *rows)
+    windows = measures.windows
+    assert measures.values["p90_worst_over_median"] == pytest.approx(200 / 150)
     half = WINDOWS // 2
     assert windows.requests.sum() == 1000
     assert windows.requests[:half, 1].sum() == windows.requests[half:, 0].sum() == 0
@@ -79,6 +81,7 @@ def test_windows_say_when(pods: list[Pod]) -> None:
     assert windows.pod_p90_ms[half:, 1] == pytest.approx(200)
     assert windows.error_share[:half].max() == 0
     assert windows.error_share[half:].mean() == pytest.approx(0.5, abs=0.1)
+    assert windows.failed.sum() == 250
 
 
 def test_nothing_measured_is_not_a_number_but_no_error(pods: list[Pod]) -> None:

@@ -1,13 +1,16 @@
+import json
 from xml.etree import ElementTree
 
 import pytest
 
 from tests.simulate.fleets import scenario
 from trimtab.simulate import experiment
-from trimtab.simulate.charts import charts, happenings
+from trimtab.simulate.charts import charts
+from trimtab.simulate.event import Fail
 from trimtab.simulate.page import page
-from trimtab.simulate.report import Report, as_json, shown
-from trimtab.simulate.scenario import Crash, Fail, Outage, PodGroup, Published, Roll, Slow, Start
+from trimtab.simulate.report import Report, shown
+from trimtab.simulate.report_json import as_json
+from trimtab.simulate.scenario import PodGroup, Published
 from trimtab.simulate.sizing import Need, Target
 from trimtab.simulate.statistics import Interval
 
@@ -23,7 +26,7 @@ def report() -> Report:
         published=(Published(metric="p99_ms", contender="p2c", value=12.0, source="nobody"),),
     )
     findings = experiment.run(told, ["kube-proxy", "p2c"], [1, 2], processes=1)
-    needs = [Need("kube-proxy", None), Need("p2c", Interval(5.0, 0.5))]
+    needs = [Need("kube-proxy", [9, None]), Need("p2c", [4, 6])]
     return Report("fish", told, (1, 2), findings, Target("p99_ms", 50.0), needs)
 
 
@@ -46,7 +49,16 @@ def test_every_picture_is_an_svg_of_its_own(report: Report) -> None:
 def test_the_page_stands_alone_and_says_what_it_shows(report: Report) -> None:
     text = page(report)
     assert "<h1>Fish &amp; &lt;chips&gt;</h1>" in text
-    for part in ("kube-proxy", "p2c", "nobody", "more than eight times as many", "p99 ≤ 50 ms", "fish"):
+    for part in (
+        "kube-proxy",
+        "p2c",
+        "nobody",
+        "Time lines",
+        "1 s: 50% fail",
+        "more than eight times as many",
+        "p99 ≤ 50 ms",
+        "fish",
+    ):
         assert part in text
     for reference in ("<script", "<link", "src=", 'href="http', "@import", "url(http"):
         assert reference not in text
@@ -58,8 +70,17 @@ def test_the_same_report_gives_the_same_page(report: Report) -> None:
 
 def test_the_json_has_no_numbers_that_json_does_not_have(report: Report) -> None:
     found = as_json(report)
-    assert found["pods_needed"] == {"kube-proxy": None, "p2c": {"value": 5.0, "half_width": 0.5}}
+    assert found["pods_needed"] == {"kube-proxy": None, "p2c": {"value": 5.0, "half_width": pytest.approx(12.71)}}
     assert found["published"][0]["here"] == found["contenders"][1]["metrics"]["p99_ms"]
+    json.dumps(found, allow_nan=False)
+    [run, _] = found["contenders"][1]["runs"]
+    assert sum(map(sum, run["over_time"]["requests_per_pod"])) == sum(run["requests_per_pod"])
+    assert [(event["at_s"], event["contender"]) for event in found["events"]] == [
+        (1, "kube-proxy"),
+        (1, "p2c"),
+        (2, "kube-proxy"),
+        (2, "p2c"),
+    ]
 
 
 @pytest.mark.parametrize(
@@ -74,17 +95,3 @@ def test_the_json_has_no_numbers_that_json_does_not_have(report: Report) -> None
 )
 def test_numbers_are_shown_with_as_many_digits_as_make_sense(value: Interval, metric: str, text: str) -> None:
     assert shown(value, metric) == text
-
-
-def test_events_are_told_in_words(report: Report) -> None:
-    def told(*events: object) -> list[tuple[float, str]]:
-        return list(happenings(Report("x", scenario(events=events), (1,), report.findings)))
-
-    assert told(Slow(at_s=1, until_s=2, pods="pod", factor=5.0)) == [(1, "pod 5× slower"), (2, "pod 5× slower: over")]
-    assert told(Crash(at_s=3, zone="a"), Start(at_s=4), Roll(at_s=5), Outage(at_s=6, until_s=7)) == [
-        (3, "zone a crash"),
-        (4, "start"),
-        (5, "deploy begins"),
-        (6, "control plane away"),
-        (7, "control plane away: over"),
-    ]

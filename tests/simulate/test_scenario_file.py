@@ -5,7 +5,7 @@ import pytest
 
 from trimtab.errors import ScenarioError
 from trimtab.simulate import experiment
-from trimtab.simulate.scenario import Crash, Slow
+from trimtab.simulate.event import Crash, Slow
 from trimtab.simulate.scenario_file import load, parse, shipped
 
 MINIMAL = """
@@ -54,6 +54,26 @@ def test_a_minimal_scenario_has_defaults_for_the_rest() -> None:
         (
             MINIMAL + "requests: [{service_time: {distribution: quantiles, quantiles_ms: {'0': 1}}}]",
             "requests[0].service_time.quantiles_ms: the first share is '0' and the last '1'",
+        ),
+        (
+            MINIMAL + "network: {between_ms: {a: {b: 1}}}",
+            "network.between_ms: there is no zone 'a'; there are none",
+        ),
+        (
+            MINIMAL.replace("count: 2", "count: 2, cold_start: {curve: [{age_s: 1, factor: 3}]}"),
+            "pods[0].cold_start.curve: expected two points or more, the first at age_s 0, in order",
+        ),
+        (
+            MINIMAL.replace("count: 2", "count: 2, service_time: {distribution: quantiles}"),
+            "pods[0].service_time.quantiles_ms: the first share is '0' and the last '1'",
+        ),
+        (
+            MINIMAL + "published: [{metric: p99_ms, contender: p2c, than: nginx, value: 0.8, source: me}]",
+            "published[0].than: there is no contender 'nginx' in this scenario",
+        ),
+        (
+            MINIMAL + "requests: [{cost: cheap}]",
+            "requests[0].cost: Invalid enum value 'cheap'",
         ),
         ("pods: [", "small.yaml: not YAML"),
         ("[]", "small.yaml: the file: Expected `object`, got `array`"),

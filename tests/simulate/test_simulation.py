@@ -8,21 +8,9 @@ from tests.simulate.fleets import requests, scenario, statuses
 from trimtab.model import Policy
 from trimtab.simulate.contenders import contender
 from trimtab.simulate.contenders.trimtab import trimtab
-from trimtab.simulate.scenario import (
-    ClientGroup,
-    ColdStart,
-    Crash,
-    Fail,
-    Hang,
-    LoadStep,
-    Network,
-    Outage,
-    PodGroup,
-    Roll,
-    Slow,
-    Start,
-    Stop,
-)
+from trimtab.simulate.event import Crash, Fail, Hang, Outage, Roll, Slow, Start, Stop
+from trimtab.simulate.request_kind import RequestKind, ServiceTime
+from trimtab.simulate.scenario import ClientGroup, ColdStart, CurvePoint, LoadStep, Network, PodGroup
 from trimtab.simulate.simulation import Run, simulate
 from trimtab.simulate.statistics import Columns
 
@@ -152,6 +140,36 @@ def test_a_cold_pod_is_slow_at_first() -> None:
     early, late = columns.started_s < 1.0, columns.started_s > 10
     assert np.mean(columns.latency_s[early]) > 3 * np.mean(columns.latency_s[late])
     assert run.pods[0].pace == pytest.approx(1.0)
+
+
+def test_a_cold_start_may_follow_a_measured_curve() -> None:
+    curve = (CurvePoint(age_s=0, factor=9), CurvePoint(age_s=4, factor=5), CurvePoint(age_s=10, factor=1.5))
+    cold = ColdStart(curve=curve)
+    assert [cold.factor_at(age_s) for age_s in (0, 2, 4, 7, 9.999, 10, 99)] == pytest.approx(
+        [9, 7, 5, 3.25, 1.5, 1, 1], abs=0.001
+    )
+    group = PodGroup(name="pod", count=1, cold_start=cold, cold_at_start=True)
+    run = play("random", pods=(group,), clients=(ClientGroup(requests_per_s=10),), duration_s=20.0)
+    assert run.pods[0].pace == pytest.approx(1.0)
+
+
+def test_every_pair_of_zones_has_its_latency() -> None:
+    network = Network(same_zone_ms=1.0, cross_zone_ms=100.0, between_ms={"a": {"b": 10.0, "c": 20.0}, "c": {"a": 30.0}})
+    run = play(
+        "random",
+        pods=(PodGroup(name="pod", count=3, zones={"a": 1, "b": 1, "c": 1}),),
+        clients=tuple(ClientGroup(name=zone, zones={zone: 1}, requests_per_s=1) for zone in "abc"),
+        requests=(RequestKind(service_time=ServiceTime(distribution="constant", mean_ms=0.001)),),
+        network=network,
+        duration_s=200.0,
+    )
+    rows = zip(run.ledger.client, run.ledger.pod, run.ledger.latency_s, strict=True)
+    shortest: dict[str, float] = {}
+    for client, pod, latency_s in rows:
+        pair = run.ledger.localities[client].zone + run.pods[pod].locality.zone
+        shortest[pair] = min(latency_s * 1000, shortest.get(pair, 1e9))
+    there_and_back = {"aa": 2, "ab": 20, "ba": 20, "ac": 40, "ca": 60, "bc": 200, "cb": 200, "bb": 2, "cc": 2}
+    assert shortest == pytest.approx(there_and_back, rel=0.01)
 
 
 def test_the_network_takes_its_time_there_and_back() -> None:

@@ -2,7 +2,8 @@ import pytest
 
 from tests.simulate.fleets import scenario
 from trimtab.errors import ScenarioError
-from trimtab.simulate.scenario import ClientGroup, PodGroup, RequestKind, ServiceTime
+from trimtab.simulate.request_kind import RequestKind, ServiceTime
+from trimtab.simulate.scenario import ClientGroup, PodGroup
 from trimtab.simulate.sizing import Target, scaled, solve
 
 

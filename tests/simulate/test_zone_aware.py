@@ -6,7 +6,8 @@ from tests.simulate import fleets
 from tests.simulate.fleets import scenario
 from trimtab.simulate.contenders import contender
 from trimtab.simulate.measures import measure
-from trimtab.simulate.scenario import ClientGroup, Network, PodGroup, RequestKind, ServiceTime
+from trimtab.simulate.request_kind import RequestKind, ServiceTime
+from trimtab.simulate.scenario import ClientGroup, Network, PodGroup
 from trimtab.simulate.simulation import simulate
 
 ZONES = ("a", "b", "c")

@@ -19,10 +19,12 @@ try:
     from ..simulate import experiment, sizing, validation
     from ..simulate.contenders import named
     from ..simulate.page import page
-    from ..simulate.report import Report, as_json, need_table, published_table, result_table
+    from ..simulate.report import Report
+    from ..simulate.report_json import as_json
     from ..simulate.scenario import Contestant
     from ..simulate.scenario_file import load, shipped
     from ..simulate.sizing import Target
+    from ..simulate.tables import tables
 except ImportError as missing:
     sys.exit(f"trimtab simulate needs more than the command line: pip install 'trimtab[simulate]' ({missing})")
 
@@ -143,11 +145,8 @@ def _output() -> Console:
 
 def _print(report: Report) -> None:
     console = _output()
-    console.print(result_table(report))
-    if any(True for _ in report.published()):
-        console.print(published_table(report))
-    if report.needs:
-        console.print(need_table(report))
+    for table in tables(report):
+        console.print(table)
 
 
 def _list() -> int:

@@ -12,9 +12,9 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullLocator
 
 from .experiment import Finding
+from .happenings import happenings
 from .measures import PERCENTILES, Windows
 from .report import Report
-from .scenario import Event, Fail, Outage, Roll, Slow
 from .statistics import Floats
 
 # Okabe and Ito's palette, which stays distinct for every kind of colour vision; ours are the blues.
@@ -253,33 +253,9 @@ def _legend(axes: Axes) -> None:
 def _time(axes: Axes, report: Report) -> None:
     axes.set_xlabel("seconds")
     axes.set_xlim(0, report.scenario.duration_s)
-    labels: dict[float, list[str]] = {}
-    for at_s, text in happenings(report):
-        labels.setdefault(at_s, []).append(text)
-    for at_s, texts in labels.items():
-        text = ", ".join(texts)
-        axes.axvline(at_s, color=_INK, linewidth=0.9, linestyle=(0, (4, 3)))
+    for moment in happenings(report.scenario):
+        place = (moment.at_s, 1)
+        axes.axvline(moment.at_s, color=_INK, linewidth=0.9, linestyle=(0, (4, 3)))
         axes.annotate(
-            text, (at_s, 1), (3, -3), ("data", "axes fraction"), "offset points", fontsize=8, va="top", rotation=90
+            moment.what, place, (3, -3), ("data", "axes fraction"), "offset points", fontsize=8, va="top", rotation=90
         )
-
-
-def happenings(report: Report) -> Iterator[tuple[float, str]]:
-    """What happens when, for people."""
-    for event in report.scenario.events:
-        where = "" if not isinstance(event, Event) else event.pods or (f"zone {event.zone}" if event.zone else "")
-        match event:
-            case Slow():
-                what = f"{event.factor:g}× slower"
-            case Fail():
-                what = f"{event.share:.0%} fail"
-            case Roll():
-                what = "deploy begins"
-            case Outage():
-                what = "control plane away"
-            case _:
-                what = type(event).__name__.lower()
-        yield event.at_s, f"{where} {what}".strip()
-        until_s = getattr(event, "until_s", None)
-        if until_s is not None:
-            yield until_s, f"{where} {what}: over".strip()

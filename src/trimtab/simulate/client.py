@@ -51,7 +51,7 @@ class Client:
         if pick is None:
             self._ledger.write(now, 0.0, None, self.locality, NO_ENDPOINTS)
             return
-        call = Call(self, now, demand_s, pick)
+        call = Call(self, request, now, demand_s, pick)
         pod: Pod = pick.node.transport  # type: ignore[assignment]
         if self._deadlines is not None:
             self._deadlines.watch(call)

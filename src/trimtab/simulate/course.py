@@ -5,9 +5,10 @@ from functools import partial
 
 from .client import Client
 from .directory import Directory
+from .event import AnyEvent, Crash, Event, Fail, Hang, Outage, Roll, Slow, Start, Stop
 from .fleet import Fleet
 from .pod import Pod
-from .scenario import AnyEvent, Crash, Event, Fail, Hang, Outage, Roll, Scenario, Slow, Start, Stop
+from .scenario import Scenario
 from .timeline import Timeline
 
 _MS = 1e-3
@@ -107,7 +108,7 @@ class Course:
             self._directory.gone(pod)
 
     def _start(self, pod: Pod) -> None:
-        pod.up = True
+        pod.up, pod.started_s = True, self._timeline.now
         self._fleet.warm_up(pod)
         self._directory.ready(pod)
         self._connections_notice(pod)

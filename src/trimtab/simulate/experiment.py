@@ -13,7 +13,7 @@ from .contenders import named
 from .measures import METRICS, Measures, measure
 from .scenario import Contestant, Scenario
 from .simulation import simulate
-from .statistics import Interval, interval
+from .statistics import Floats, Interval, interval
 
 Task = TypeVar("Task")
 Result = TypeVar("Result")
@@ -28,9 +28,13 @@ class Finding:
     contender: str
     runs: Sequence[Measures]
 
+    def by_seed(self, name: str) -> Floats:
+        """A metric of each run."""
+        return np.array([run.values[name] for run in self.runs])
+
     def metric(self, name: str) -> Interval:
         """Mean over the seeds, with a 95 % confidence interval."""
-        return interval(np.array([run.values[name] for run in self.runs]))
+        return interval(self.by_seed(name))
 
     @property
     def metrics(self) -> Mapping[str, Interval]:

@@ -8,6 +8,7 @@ from .chooser import Identity
 from .pod import NOWHERE, Pod
 from .scenario import PodGroup
 from .timeline import Timeline
+from .work import work_on
 
 _PORT = 8080
 _COLD_STEPS = 50
@@ -60,11 +61,11 @@ class Fleet:
         if cold is None:
             return
         timeline, started_s = self._timeline, self._timeline.now
-        current = cold.factor
+        current = cold.factor_at(0.0)
         pod.pace *= current
         for step in range(1, _COLD_STEPS + 1):
-            age_s = cold.duration_s * step / _COLD_STEPS
-            factor = min(cold.factor, cold.duration_s / age_s)
+            age_s = cold.lasts_s * step / _COLD_STEPS
+            factor = cold.factor_at(age_s)
             timeline.at(started_s + age_s, _Pace(pod, factor / current))
             current = factor
 
@@ -76,12 +77,14 @@ class Fleet:
         index = len(self.pods)
         address = f"10.{index >> 16}.{index >> 8 & 255}.{index & 255}"
         name = f"{group.name}-{index}"
-        endpoint = Endpoint(address, _PORT, weight=group.weight, hostname=name, uid=name)
+        labels = tuple(sorted(group.labels.items()))
+        endpoint = Endpoint(address, _PORT, weight=group.weight, hostname=name, uid=name, labels=labels)
         rng = random.Random(f"{self._seed}/pod/{index}")
         pod = Pod(
             index, endpoint, self._timeline, rng, group=group.name, locality=locality, concurrency=group.concurrency
         )
         pod.pace = 1 / group.speed
+        pod.work_on = work_on(group, rng)
         self.pods.append(pod)
         self.by_identity[endpoint.identity] = pod
         return pod

@@ -31,6 +31,8 @@ class Windows:
     p90_ms: Floats
     p99_ms: Floats
     error_share: Floats
+    failed: NDArray[np.int64]
+    """Requests that did not end well."""
     requests: NDArray[np.int64]
     """Per window and pod, by the time a request was sent."""
     pod_p90_ms: Floats
@@ -46,6 +48,8 @@ class Measures:
     statuses: Mapping[str, int]
     requests_per_pod: Sequence[int]
     utilisation_per_pod: Sequence[float]
+    started_s: Sequence[float]
+    """When each pod started last, in measured time: negative for those that were there before."""
     windows: Windows
 
 
@@ -56,6 +60,7 @@ METRICS: Final[Mapping[str, str]] = {
     "p90_ms": "p90, ms",
     "p99_ms": "p99, ms",
     "p999_ms": "p99.9, ms",
+    "p90_worst_over_median": "p90 over time, worst / median",
     "max_over_mean": "requests per pod, max/mean",
     "variation": "requests per pod, coefficient of variation",
     "utilisation_max_over_mean": "utilisation of pods, max/mean",
@@ -74,10 +79,12 @@ def measure(run: Run, network: Network) -> Measures:
     per_pod = np.bincount(columns.pod[columns.pod >= 0], minlength=len(run.pods))
     busy = np.array([pod.busy_s / (pod.concurrency * (run.warm_up_s + run.duration_s)) for pod in run.pods])
     cross = _cross_zone(run, columns)
+    windows = _windows(run, columns, waited)
     values = {
         "requests": float(len(columns.started_s)),
         "mean_ms": float(np.mean(latency_ms)) if len(latency_ms) else float("nan"),
         **{name: _percentile(latency_ms, percent) for name, percent in PERCENTILES.items()},
+        "p90_worst_over_median": _worst_over_median(windows.p90_ms),
         "max_over_mean": _max_over_mean(per_pod),
         "variation": float(np.std(per_pod) / np.mean(per_pod)) if per_pod.any() else float("nan"),
         "utilisation_max_over_mean": _max_over_mean(busy),
@@ -87,7 +94,8 @@ def measure(run: Run, network: Network) -> Measures:
     }
     counts = np.bincount(columns.status, minlength=len(run.ledger.statuses))
     statuses = {name: int(count) for name, count in zip(run.ledger.statuses, counts, strict=True) if count}
-    return Measures(values, statuses, per_pod.tolist(), busy.tolist(), _windows(run, columns, waited))
+    started_s = [pod.started_s - run.warm_up_s for pod in run.pods]
+    return Measures(values, statuses, per_pod.tolist(), busy.tolist(), started_s, windows)
 
 
 def _waited(run: Run, columns: Columns) -> NDArray[np.bool_]:
@@ -128,6 +136,7 @@ def _windows(run: Run, columns: Columns, waited: NDArray[np.bool_]) -> Windows:
         p50_ms=_percentiles(by_window, 50),
         p90_ms=_percentiles(by_window, 90),
         p99_ms=_percentiles(by_window, 99),
+        failed=failed.astype(np.int64),
         error_share=np.divide(failed, total, out=np.full(WINDOWS, np.nan), where=total > 0),
         requests=requests,
         pod_p90_ms=pod_p90_ms,
@@ -146,6 +155,12 @@ def _percentiles(groups: Sequence[Floats], percent: float) -> Floats:
 
 def _percentile(values: Floats, percent: float) -> float:
     return float(np.percentile(values, percent)) if len(values) else float("nan")
+
+
+def _worst_over_median(windows: Floats) -> float:
+    """How steady it is: 1 if it is the same all the time."""
+    seen = windows[np.isfinite(windows)]
+    return float(np.max(seen) / np.median(seen)) if len(seen) and np.median(seen) else float("nan")
 
 
 def _max_over_mean(per_pod: NDArray[np.int64] | Floats) -> float:

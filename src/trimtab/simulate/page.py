@@ -7,9 +7,9 @@ from math import nan
 from typing import Final
 
 from .charts import charts, colours
-from .measures import METRICS
-from .report import Report, shown
+from .report import Report, measured, shown, unit_of
 from .statistics import Interval
+from .tables import AFTERMATH_HEADINGS, AFTERMATH_READING, aftermath_rows
 
 _CSS: Final = """
 body { color: #222; font: 15px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 72rem; padding: 0 1rem; }
@@ -35,6 +35,7 @@ def _page(report: Report) -> Iterator[str]:
     yield f'<body><h1>{title}</h1>\n<p class="lead">{escape(scenario.about)}</p>\n'
     yield f"<p><b>What to look at:</b> {escape(scenario.aim)}</p>\n" if scenario.aim else ""
     yield from _results(report)
+    yield from _aftermaths(report)
     if report.needs:
         yield f"<h2>Pods needed to hold {escape(str(report.target))}</h2>\n"
         yield _table(
@@ -62,13 +63,22 @@ def _results(report: Report) -> Iterator[str]:
     yield _table(("contender", *(heading for _, heading in report.columns)), rows)
 
 
+def _aftermaths(report: Report) -> Iterator[str]:
+    if not report.scenario.events:
+        return
+    yield f"<h2>Time lines</h2>\n<p>{escape(AFTERMATH_READING)}</p>\n"
+    for event, rows in aftermath_rows(report):
+        yield f"<h3>{escape(event)}</h3>\n"
+        yield _table(("contender", *AFTERMATH_HEADINGS), [(escape(name), *cells) for name, *cells in rows])
+
+
 def _published(report: Report) -> Iterator[str]:
     rows = [
         (
             escape(published.contender),
-            METRICS[published.metric],
-            shown(Interval(published.value, nan), published.metric),
-            shown(ours, published.metric),
+            escape(measured(published)),
+            shown(Interval(published.value, nan), unit_of(published)),
+            shown(ours, unit_of(published)),
             escape(published.source),
         )
         for published, ours in report.published()

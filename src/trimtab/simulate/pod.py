@@ -2,6 +2,7 @@
 
 import random
 from collections import deque
+from collections.abc import Callable
 from typing import Final
 
 from ..model import Endpoint, Locality
@@ -12,6 +13,7 @@ OK: Final = "OK"
 NOWHERE: Final = Locality()
 FAILED: Final = "INTERNAL"
 REFUSED: Final = "UNAVAILABLE"
+WorkOn = Callable[[Call], float]
 
 
 class Pod:
@@ -32,7 +34,9 @@ class Pod:
         "index",
         "locality",
         "pace",
+        "started_s",
         "up",
+        "work_on",
     )
 
     def __init__(
@@ -55,12 +59,16 @@ class Pod:
         """Requests worked on at a time."""
         self.pace = 1.0
         """Seconds it takes for one second of demand: 1 / speed, times whatever slows the pod down."""
+        self.work_on: WorkOn | None = None
+        """Seconds that a pod of speed 1 works on a call, where that is not what the call demands."""
         self.failure_rate = 0.0
         """Share of requests that fail without being worked on."""
         self.failure_s = 0.0
         """How long such a failure takes."""
         self.up = True
         """Takes connections."""
+        self.started_s = 0.0
+        """When it came up last."""
         self.hanging = False
         """Takes requests and never answers."""
         self.busy = 0
@@ -103,7 +111,8 @@ class Pod:
             self._answer(call, REFUSED, 0.0)
 
     def _begin(self, call: Call) -> None:
-        duration_s = call.demand_s * self.pace
+        demand_s = call.demand_s if self.work_on is None else self.work_on(call)
+        duration_s = demand_s * self.pace
         self.busy_s += duration_s
         timeline = self._timeline
         timeline.at(timeline.now + duration_s, self._finish, call)

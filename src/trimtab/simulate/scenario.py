@@ -1,42 +1,19 @@
 """What a scenario file says: pods, clients, what they ask, and what happens. Times in the units their names end in."""
 
-from typing import Annotated, Any, Literal, TypeAlias
+from typing import Annotated, Any, Literal
 
-from msgspec import Meta, Struct
+from msgspec import Meta, field
 
-Positive: TypeAlias = Annotated[float, Meta(gt=0)]
-NotNegative: TypeAlias = Annotated[float, Meta(ge=0)]
-Share: TypeAlias = Annotated[float, Meta(ge=0, le=1)]
-Count: TypeAlias = Annotated[int, Meta(ge=1, le=10_000)]
-Name: TypeAlias = Annotated[str, Meta(pattern=r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$", max_length=63)]
+from .event import AnyEvent
+from .part import Count, Name, NotNegative, Part, Positive
+from .request_kind import Cache, RequestKind, ServiceTime
 
 
-class Part(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Base of everything in a scenario: immutable, and a misspelt field is an error."""
+class CurvePoint(Part, frozen=True, kw_only=True):
+    """`age_s` after its start a pod is `factor` times slower."""
 
-
-class ServiceTime(Part, frozen=True, kw_only=True):
-    """How long a pod of speed 1 works on a request."""
-
-    distribution: Literal["constant", "exponential", "lognormal", "truncated-normal", "uniform", "quantiles"] = (
-        "exponential"
-    )
-    mean_ms: Positive = 1.0
-    sigma: Positive = 0.8
-    """Lognormal: of the logarithm."""
-    deviation_ms: Positive = 1.0
-    """Truncated normal: standard deviation before truncation."""
-    quantiles_ms: dict[str, NotNegative] = {}
-    """Quantiles: latency by share of requests, `"0"` and `"1"` included; linear in between."""
-
-
-class RequestKind(Part, frozen=True, kw_only=True):
-    """One kind of call."""
-
-    method: str = "/simulated.Service/Call"
-    share: Positive = 1.0
-    """Relative to the other kinds."""
-    service_time: ServiceTime = ServiceTime()
+    age_s: NotNegative
+    factor: Positive
 
 
 class ColdStart(Part, frozen=True, kw_only=True):
@@ -44,6 +21,27 @@ class ColdStart(Part, frozen=True, kw_only=True):
 
     factor: Annotated[float, Meta(ge=1)] = 5.0
     duration_s: Positive = 10.0
+    curve: tuple[CurvePoint, ...] = ()
+    """As measured, in the place of the two: linear in between, and from the last point on as fast as ever."""
+
+    @property
+    def lasts_s(self) -> float:
+        """How long it takes until the pod is warm."""
+        return self.curve[-1].age_s if self.curve else self.duration_s
+
+    def factor_at(self, age_s: float) -> float:
+        """How many times slower a pod of that age is."""
+        if age_s >= self.lasts_s:
+            return 1.0
+        if not self.curve:
+            return min(self.factor, self.duration_s / age_s) if age_s else self.factor
+        before = self.curve[0]
+        for after in self.curve:
+            if age_s < after.age_s:
+                part = (age_s - before.age_s) / (after.age_s - before.age_s)
+                return before.factor + part * (after.factor - before.factor)
+            before = after
+        return 1.0
 
 
 class PodGroup(Part, frozen=True, kw_only=True):
@@ -51,11 +49,17 @@ class PodGroup(Part, frozen=True, kw_only=True):
 
     name: Name
     count: Count
-    zones: dict[str, Annotated[int, Meta(ge=0)]] = {}
+    zones: dict[str, Annotated[int, Meta(ge=0)]] = field(default_factory=dict)
     """How many in which zone, `count` in all; empty: zones are no matter here."""
     concurrency: Count = 1
     """Requests worked on at a time; the others queue."""
     speed: Positive = 1.0
+    service_time: ServiceTime | None = None
+    """How long these pods work on any request, whatever its kind says; none: as long as the request's kind says."""
+    cache: Cache | None = None
+    """None: every request is the same work every time."""
+    labels: dict[str, str] = field(default_factory=dict)
+    """What policies may choose parts of the fleet by, such as a shard."""
     weight: Annotated[int, Meta(ge=1)] = 1
     """What the control plane tells clients."""
     cold_start: ColdStart | None = None
@@ -78,7 +82,7 @@ class ClientGroup(Part, frozen=True, kw_only=True):
     """Client pods."""
     workers: Count = 1
     """Processes per pod; each has its own balancer and knows only its own calls."""
-    zones: dict[str, Annotated[int, Meta(ge=0)]] = {}
+    zones: dict[str, Annotated[int, Meta(ge=0)]] = field(default_factory=dict)
     requests_per_s: Positive | None = None
     """All clients of the group together, as a Poisson process."""
     utilisation: Positive | None = None
@@ -86,6 +90,8 @@ class ClientGroup(Part, frozen=True, kw_only=True):
     users: Count | None = None
     """This many users send one request after the other."""
     load: tuple[LoadStep, ...] = ()
+    requests: tuple[RequestKind, ...] = ()
+    """What these clients ask for, in the place of the scenario's requests."""
 
 
 class Network(Part, frozen=True, kw_only=True):
@@ -95,77 +101,13 @@ class Network(Part, frozen=True, kw_only=True):
     """One way."""
     cross_zone_ms: NotNegative = 0.0
     """One way."""
+    between_ms: dict[str, dict[str, NotNegative]] = field(default_factory=dict)
+    """One way from a client's zone to a pod's; the answer takes as long. For clients of the other zone it is the same, unless
+    given as well. `cross_zone_ms` holds for pairs that are not named."""
     kilobytes_per_request: NotNegative = 20.0
     """Request and response together."""
     usd_per_gb: NotNegative = 0.02
     """Between zones; AWS, GCP and Azure list 0.01 for each direction."""
-
-
-class Event(Part, tag_field="do", frozen=True, kw_only=True):
-    """Something happens to pods at `at_s`."""
-
-    at_s: NotNegative
-    pods: Name | None = None
-    """A group; none: all groups."""
-    zone: str | None = None
-    """Only those in this zone."""
-    first: Count | None = None
-    """Only this many, the first ones."""
-
-
-class Slow(Event, tag="slow", frozen=True, kw_only=True):
-    """Requests take `factor` times as long, until `until_s`."""
-
-    factor: Positive
-    until_s: Positive | None = None
-
-
-class Fail(Event, tag="fail", frozen=True, kw_only=True):
-    """A `share` of requests fails after `after_ms` without being worked on, until `until_s`."""
-
-    share: Share = 1.0
-    after_ms: NotNegative = 1.0
-    until_s: Positive | None = None
-
-
-class Hang(Event, tag="hang", frozen=True, kw_only=True):
-    """Requests are taken and never answered, until `until_s`. Needs `timeout_s`."""
-
-    until_s: Positive | None = None
-
-
-class Crash(Event, tag="crash", frozen=True, kw_only=True):
-    """Connections break and are refused, until `until_s`; the control plane notices after `noticed_after_s`."""
-
-    until_s: Positive | None = None
-    noticed_after_s: NotNegative = 10.0
-
-
-class Start(Event, tag="start", frozen=True, kw_only=True):
-    """The pods were not there before, and become ready now."""
-
-
-class Stop(Event, tag="stop", frozen=True, kw_only=True):
-    """The pods are deleted: they finish what they have, and are gone after `grace_s`."""
-
-    grace_s: NotNegative = 5.0
-
-
-class Roll(Event, tag="roll", frozen=True, kw_only=True):
-    """A rolling deploy: every `every_s` a new pod starts, and the next old one stops."""
-
-    every_s: Positive = 5.0
-    grace_s: NotNegative = 5.0
-
-
-class Outage(Part, tag_field="do", tag="control-plane-outage", frozen=True, kw_only=True):
-    """Nobody hears of any change until `until_s`; then everybody at once."""
-
-    at_s: NotNegative
-    until_s: Positive
-
-
-AnyEvent: TypeAlias = Slow | Fail | Hang | Crash | Start | Stop | Roll | Outage
 
 
 class Contestant(Part, frozen=True, kw_only=True):
@@ -174,7 +116,7 @@ class Contestant(Part, frozen=True, kw_only=True):
     name: str
     use: str | None = None
     """A contender's name; none: Trimtab under `policy`."""
-    policy: dict[str, Any] = {}
+    policy: dict[str, Any] = field(default_factory=dict)
     """Fields of `trimtab.model.Policy`."""
 
 
@@ -191,8 +133,12 @@ class Published(Part, frozen=True, kw_only=True):
         "utilisation_max_over_mean",
         "errors",
         "cross_zone",
+        "pods_needed",
     ]
+    """`pods_needed` is found out only when a target is to be held."""
     contender: str
+    than: str | None = None
+    """The number is a ratio, to what this other contender shows."""
     value: float
     source: str
     """Who says so, and under which conditions if they differ."""

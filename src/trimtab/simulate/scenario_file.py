@@ -8,7 +8,8 @@ import msgspec
 import yaml
 
 from ..errors import ScenarioError
-from .scenario import Crash, Event, Fail, Hang, Outage, Scenario, Slow
+from .event import Crash, Event, Fail, Hang, Outage, Slow
+from .scenario import Scenario
 
 _SHIPPED = files(__package__) / "scenarios"
 
@@ -49,7 +50,13 @@ def parse(text: str, source: str) -> Scenario:
 
 def check(scenario: Scenario, source: str) -> None:
     """What one field cannot say about another. Raises ScenarioError."""
-    problems = (*_group_problems(scenario), *_request_problems(scenario), *_event_problems(scenario))
+    problems = (
+        *_group_problems(scenario),
+        *_request_problems(scenario),
+        *_network_problems(scenario),
+        *_event_problems(scenario),
+        *_published_problems(scenario),
+    )
     for problem in problems:
         raise ScenarioError(f"{source}: {problem}")
 
@@ -70,6 +77,12 @@ def _group_problems(scenario: Scenario) -> "list[str]":
     for path, zones, count in placed:
         if zones and sum(zones.values()) != count:
             problems.append(f"{path}.zones: the numbers add up to {sum(zones.values())}, but count is {count}")
+    for index, pods in enumerate(scenario.pods):
+        ages_s = [point.age_s for point in pods.cold_start.curve] if pods.cold_start else []
+        if ages_s and (ages_s[0] != 0 or len(ages_s) < 2 or ages_s != sorted(set(ages_s))):
+            problems.append(
+                f"pods[{index}].cold_start.curve: expected two points or more, the first at age_s 0, in order"
+            )
     for index, clients in enumerate(scenario.clients):
         given = [clients.requests_per_s, clients.utilisation, clients.users]
         if sum(value is not None for value in given) != 1:
@@ -82,12 +95,47 @@ def _group_problems(scenario: Scenario) -> "list[str]":
 
 
 def _request_problems(scenario: Scenario) -> "list[str]":
-    problems = []
-    for index, kind in enumerate(scenario.requests):
-        if kind.service_time.distribution == "quantiles":
-            path = f"requests[{index}].service_time.quantiles_ms"
-            problems += [f"{path}: {problem}" for problem in _quantile_problems(kind.service_time.quantiles_ms)]
-    return problems
+    places = [(f"requests[{index}]", kind.service_time) for index, kind in enumerate(scenario.requests)]
+    for number, clients in enumerate(scenario.clients):
+        places += [
+            (f"clients[{number}].requests[{index}]", kind.service_time) for index, kind in enumerate(clients.requests)
+        ]
+    places += [(f"pods[{i}]", pods.service_time) for i, pods in enumerate(scenario.pods) if pods.service_time]
+    return [
+        f"{path}.service_time.quantiles_ms: {problem}"
+        for path, service_time in places
+        if service_time.distribution == "quantiles"
+        for problem in _quantile_problems(service_time.quantiles_ms)
+    ]
+
+
+def _network_problems(scenario: Scenario) -> "list[str]":
+    between = scenario.network.between_ms
+    known = {zone for pods in scenario.pods for zone in pods.zones}
+    known |= {zone for clients in scenario.clients for zone in clients.zones}
+    named = dict.fromkeys(zone for here, others in between.items() for zone in (here, *others))
+    return [
+        *(
+            f"network.between_ms: there is no zone {zone!r}; there are {', '.join(sorted(known)) or 'none'}"
+            for zone in named
+            if zone not in known
+        ),
+        *(
+            f"network.between_ms.{here}.{here}: within a zone it is same_zone_ms"
+            for here, others in between.items()
+            if here in others
+        ),
+    ]
+
+
+def _published_problems(scenario: Scenario) -> "list[str]":
+    names = {contestant if isinstance(contestant, str) else contestant.name for contestant in scenario.contenders}
+    return [
+        f"published[{index}].{field}: there is no contender {name!r} in this scenario"
+        for index, published in enumerate(scenario.published)
+        for field, name in (("contender", published.contender), ("than", published.than))
+        if name is not None and name not in names
+    ]
 
 
 def _quantile_problems(quantiles_ms: dict[str, float]) -> "list[str]":

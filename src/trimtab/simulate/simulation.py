@@ -17,7 +17,7 @@ from .ledger import Ledger
 from .pod import Pod
 from .scenario import ClientGroup, Network, Scenario
 from .timeline import Timeline
-from .work import Work
+from .work import Work, mean_s
 
 _MS = 1e-3
 _SLICES = 100
@@ -61,19 +61,20 @@ def simulate(scenario: Scenario, contender: Contender, seed: int, progress: Prog
         for group, places in zip(scenario.clients, seats, strict=True)
     ]
     course.begin([client for group in groups for client in group])
-    work = Work(scenario.requests)
     until_s = scenario.warm_up_s + scenario.duration_s
     for index, (group, clients) in enumerate(zip(scenario.clients, groups, strict=True)):
         rng = random.Random(f"{seed}/arrivals/{index}")
-        _traffic(scenario, group, clients, work, timeline, rng).start(until_s)
+        _traffic(scenario, group, clients, timeline, rng).start(until_s)
     _play(timeline, until_s, progress)
     return Run(ledger, fleet.pods, scenario.warm_up_s, scenario.duration_s)
 
 
-def capacity(scenario: Scenario) -> float:
-    """Requests per second that all pods of the scenario can do together."""
-    return (
-        sum(group.count * group.concurrency * group.speed for group in scenario.pods) / Work(scenario.requests).mean_s
+def capacity(scenario: Scenario, clients: ClientGroup) -> float:
+    """Requests per second, of the kinds that `clients` send, that all pods of the scenario can do together."""
+    asked_s = Work(clients.requests or scenario.requests).mean_s
+    return sum(
+        group.count * group.concurrency * group.speed / (mean_s(group.service_time) if group.service_time else asked_s)
+        for group in scenario.pods
     )
 
 
@@ -87,13 +88,13 @@ def _traffic(
     scenario: Scenario,
     group: ClientGroup,
     clients: Sequence[Client],
-    work: Work,
     timeline: Timeline,
     rng: random.Random,
 ) -> OpenLoop | ClosedLoop:
+    work = Work(group.requests or scenario.requests)
     if group.users is not None:
         return ClosedLoop(clients, group.users, work, timeline, rng)
-    rate = group.requests_per_s or (group.utilisation or 0.0) * capacity(scenario)
+    rate = group.requests_per_s or (group.utilisation or 0.0) * capacity(scenario, group)
     steps = [(0.0, rate)]
     for step in group.load:
         at_s = step.at_s + scenario.warm_up_s if step.at_s else 0.0
@@ -108,8 +109,16 @@ def _latency(network: Network, zones: Sequence[Locality]) -> Latency:
         (here, there): delay_ms * _MS
         for here in zones
         for there in zones
-        if (delay_ms := network.same_zone_ms if here == there else network.cross_zone_ms)
+        if (delay_ms := _one_way(network, here, there))
     }
+
+
+def _one_way(network: Network, here: Locality, there: Locality) -> float:
+    if here == there:
+        return network.same_zone_ms
+    between = network.between_ms
+    there_ms = between.get(here.zone, {}).get(there.zone)
+    return between.get(there.zone, {}).get(here.zone, network.cross_zone_ms) if there_ms is None else there_ms
 
 
 def _play(timeline: Timeline, until_s: float, progress: Progress | None) -> None:

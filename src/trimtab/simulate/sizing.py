@@ -48,8 +48,14 @@ class Need:
     """The pods one contender needs."""
 
     contender: str
-    pods: Interval | None
+    by_seed: Sequence[int | None]
     """None: not even eight times the pods of the scenario hold the target."""
+
+    @property
+    def pods(self) -> Interval | None:
+        """Mean over the seeds; None: not every seed has an answer."""
+        known = [pods for pods in self.by_seed if pods is not None]
+        return interval(np.array(known, dtype=float)) if len(known) == len(self.by_seed) else None
 
 
 def solve(
@@ -64,20 +70,18 @@ def solve(
     """The pods that each contender needs to hold `target` under the load of the scenario."""
     tasks = [(scenario, contestant, target, seed) for contestant in contestants for seed in seeds]
     solved = spread(_least, tasks, processes=processes, on_done=on_done)
-    needs = []
-    for index, contestant in enumerate(contestants):
-        mine = solved[index * len(seeds) : (index + 1) * len(seeds)]
-        known = [pods for pods in mine if pods is not None]
-        pods = interval(np.array(known, dtype=float)) if len(known) == len(mine) else None
-        needs.append(Need(named(contestant)[0], pods))
-    return needs
+    size = len(seeds)
+    return [
+        Need(named(contestant)[0], solved[index * size : (index + 1) * size])
+        for index, contestant in enumerate(contestants)
+    ]
 
 
 def scaled(scenario: Scenario, pods: int) -> Scenario:
     """The same load on `pods` pods: groups and zones keep their proportions as far as whole pods allow."""
     counts = _apportion([group.count for group in scenario.pods], pods)
     groups = [_resized(group, count) for group, count in zip(scenario.pods, counts, strict=True) if count]
-    clients = tuple(_fixed(group, capacity(scenario)) for group in scenario.clients)
+    clients = tuple(_fixed(group, capacity(scenario, group)) for group in scenario.clients)
     return msgspec.structs.replace(scenario, pods=tuple(groups), clients=clients)
 
 

@@ -12,7 +12,8 @@ from typing import Final
 import numpy as np
 
 from .contenders import contender
-from .scenario import ClientGroup, PodGroup, RequestKind, Scenario, ServiceTime
+from .request_kind import RequestKind, ServiceTime
+from .scenario import ClientGroup, PodGroup, Scenario
 from .simulation import Progress, simulate
 from .statistics import Columns, Floats, Interval, Statistic, batch_means
 
