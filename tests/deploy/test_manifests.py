@@ -1,69 +1,133 @@
-"""What is in deploy/ is what the Kubernetes API takes, and asks for no more than the control plane needs."""
+"""What is in deploy/ is what the Kubernetes API takes, fits together, and asks for no more than the control plane needs."""
 
-import copy
 import inspect
+import re
+import shlex
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import kubernetes_validate
 import pytest
-import yaml
 
+from tests.cli.serving import failing
+from tests.deploy.kustomize import Object, build, documents
 from trimtab.cli.serve import serve
 from trimtab.control.kube.kinds import ALWAYS, PODS, Kind
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
+BASE, OVERLAYS, PODS_TOO = (DEPLOY / "kustomize" / part for part in ("base", "overlays", "components/pods"))
+FOLDERS = [(BASE,), (BASE, PODS_TOO), *((folder,) for folder in sorted(OVERLAYS.iterdir()))]
+EXAMPLES = sorted((DEPLOY / "examples").iterdir())
 VERSION = "1.36"
+TLS = {"tls.crt", "tls.key", "ca.crt"}
+"""What cert-manager puts into a Secret."""
+TRIMTAB = f"{shlex.quote(sys.executable)} -m trimtab.cli"
+
+each_folder = pytest.mark.parametrize("folder", FOLDERS, ids=lambda folder: "+".join(part.name for part in folder))
 
 
-def documents(path: Path) -> list[Any]:
-    return [document for document in yaml.safe_load_all(path.read_text()) if document]
+def one(objects: list[Object], kind: str, name: str = "trimtab") -> Object:
+    (found,) = [item for item in objects if (item["kind"], item["metadata"]["name"]) == (kind, name)]
+    return found
 
 
-def objects() -> list[Any]:
-    """Every object, whole ones and patches."""
-    paths = [path for path in sorted(DEPLOY.rglob("*.yaml")) if path.name != "kustomization.yaml"]
-    return [
-        pytest.param(path, item, id=f"{path.relative_to(DEPLOY)}:{item['kind']}")
-        for path in paths
-        for item in documents(path)
-    ]
+def pod(*folder: Path) -> tuple[Any, Any]:
+    """The Pod of the control plane, and its container."""
+    spec = one(build(*folder), "Deployment")["spec"]["template"]["spec"]
+    (container,) = spec["containers"]
+    return spec, container
 
 
-def base(name: str) -> Any:
-    return documents(DEPLOY / "kustomize" / "base" / name)
+def arguments(*folder: Path) -> dict[str, str]:
+    """The options that the control plane is started with."""
+    command, *options = pod(*folder)[1]["args"]
+    assert command == "serve"
+    return {name: value for name, _, value in (option.removeprefix("--").partition("=") for option in options)}
 
 
-def completed(item: Any) -> Any:
-    """With the labels that the kustomization adds."""
-    item = copy.deepcopy(item)
-    if item["kind"] == "Deployment" and "selector" not in item["spec"]:
-        item["spec"]["selector"] = {"matchLabels": {"app": "x"}}
-        item["spec"]["template"]["metadata"] = {"labels": {"app": "x"}}
-    return item
+@each_folder
+def test_what_is_applied_fits_its_schema(folder: tuple[Path, ...]) -> None:
+    for item in build(*folder):
+        kubernetes_validate.validate(item, VERSION, strict=True)
 
 
-@pytest.mark.parametrize(("path", "item"), objects())
-def test_every_object_fits_its_schema(path: Path, item: Any) -> None:
-    kubernetes_validate.validate(completed(item), VERSION, strict=True)
+@pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
+def test_examples_fit_their_schema(path: Path) -> None:
+    for item in documents(path):
+        # Those of cert-manager come with cert-manager.
+        if not item["apiVersion"].startswith("cert-manager.io/"):
+            kubernetes_validate.validate(item, VERSION, strict=True)
 
 
-@pytest.mark.parametrize("path", sorted(DEPLOY.rglob("kustomization.yaml")), ids=lambda path: path.parent.name)
-def test_every_kustomization_names_what_is_there(path: Path) -> None:
-    (kustomization,) = documents(path)
-    for resource in kustomization["resources"]:
-        assert (path.parent / resource).exists()
-    for patch in kustomization.get("patches", ()):
-        patched = documents(path.parent / patch["path"])[0]["metadata"] if "path" in patch else patch["target"]
-        assert patched["name"] in [item["metadata"]["name"] for item in base("deployment.yaml")]
+@each_folder
+def test_selectors_select_the_pod(folder: tuple[Path, ...]) -> None:
+    objects = build(*folder)
+    labels = one(objects, "Deployment")["spec"]["template"]["metadata"]["labels"]
+    for item in objects:
+        spec = item.get("spec", {})
+        if item["kind"] == "Service":
+            assert spec["selector"].items() <= labels.items()
+        for selector in (spec.get("selector"), spec.get("podSelector")):
+            if selector and "matchLabels" in selector:
+                assert selector["matchLabels"].items() <= labels.items()
 
 
-@pytest.mark.parametrize(("folder", "kinds"), [("base", ALWAYS), ("components/pods", (PODS,))])
-def test_a_role_is_what_is_followed_and_no_more(folder: str, kinds: Sequence[Kind]) -> None:
-    (role,) = [item for item in documents(DEPLOY / "kustomize" / folder / "rbac.yaml") if item["kind"] == "ClusterRole"]
+@each_folder
+def test_the_arguments_are_those_of_the_command(folder: tuple[Path, ...]) -> None:
+    names = {name.replace("-", "_") for name in arguments(*folder)}
+    assert names <= inspect.signature(serve).parameters.keys()
+
+
+@each_folder
+def test_every_port_that_is_named_is_a_port_of_the_container(folder: tuple[Path, ...]) -> None:
+    container = pod(*folder)[1]
+    names = {port["name"] for port in container["ports"]}
+    numbers = {port["containerPort"] for port in container["ports"]}
+    listening = {int(arguments(*folder)[option].rpartition(":")[2]) for option in ("listen", "admin")}
+    assert listening == numbers
+    probes = [container[probe]["httpGet"]["port"] for probe in ("startupProbe", "livenessProbe", "readinessProbe")]
+    objects = build(*folder)
+    targets = [port["targetPort"] for item in objects if item["kind"] == "Service" for port in item["spec"]["ports"]]
+    policy = one(objects, "NetworkPolicy")
+    allowed = [port["port"] for rule in policy["spec"]["ingress"] for port in rule["ports"]]
+    assert {*probes, *targets, *allowed} == names
+
+
+@each_folder
+def test_the_control_plane_runs_with_as_little_as_it_can(folder: tuple[Path, ...]) -> None:
+    spec, container = pod(*folder)
+    assert spec["securityContext"]["runAsNonRoot"]
+    assert spec["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
+    assert container["securityContext"] == {
+        "allowPrivilegeEscalation": False,
+        "readOnlyRootFilesystem": True,
+        "capabilities": {"drop": ["ALL"]},
+    }
+    assert {"cpu", "memory"} <= container["resources"]["requests"].keys()
+
+
+@each_folder
+def test_what_is_written_or_read_is_mounted(folder: tuple[Path, ...]) -> None:
+    spec, container = pod(*folder)
+    volumes = {volume["name"] for volume in spec["volumes"]}
+    mounts = {mount["mountPath"]: mount for mount in container["volumeMounts"]}
+    assert {mount["name"] for mount in mounts.values()} == volumes
+    for option, value in arguments(*folder).items():
+        if value.startswith("/"):
+            (mount,) = [mount for path, mount in mounts.items() if Path(value).is_relative_to(path)]
+            assert mount.get("readOnly", False) is (option != "state-dir")
+            # Files that change must be seen to change.
+            assert "subPath" not in mount
+
+
+@pytest.mark.parametrize(("folder", "kinds"), [((BASE,), ALWAYS), ((BASE, PODS_TOO), (*ALWAYS, PODS))])
+def test_the_roles_are_what_is_followed_and_no_more(folder: tuple[Path, ...], kinds: Sequence[Kind]) -> None:
     granted = {
         (group, resource, verb)
+        for role in build(*folder)
+        if role["kind"] == "ClusterRole"
         for rule in role["rules"]
         for group in rule["apiGroups"]
         for resource in rule["resources"]
@@ -72,33 +136,34 @@ def test_a_role_is_what_is_followed_and_no_more(folder: str, kinds: Sequence[Kin
     assert granted == {(kind.group, kind.resource, verb) for kind in kinds for verb in ("get", "list", "watch")}
 
 
-def test_the_argument_that_asks_for_pods_is_one_of_the_command() -> None:
-    (component,) = documents(DEPLOY / "kustomize/components/pods/kustomization.yaml")
-    ((operation,),) = [yaml.safe_load(patch["patch"]) for patch in component["patches"]]
-    assert operation["value"].removeprefix("--").replace("-", "_") in inspect.signature(serve).parameters
+def test_replicas_are_kept_apart_and_find_each_other() -> None:
+    objects = build(OVERLAYS / "ha")
+    deployment = one(objects, "Deployment")
+    assert deployment["spec"]["replicas"] > 1
+    assert one(objects, "PodDisruptionBudget")["spec"]["maxUnavailable"] == 1
+    service, _, port = arguments(OVERLAYS / "ha")["peer-service"].partition(":")
+    assert service == "trimtab.trimtab"
+    assert int(port) in [entry["port"] for entry in one(objects, "Service")["spec"]["ports"]]
 
 
-@pytest.mark.parametrize(
-    "path", [DEPLOY / "kustomize/base/deployment.yaml", DEPLOY / "kustomize/overlays/ha/deployment.yaml"]
-)
-def test_the_arguments_are_those_of_the_command(path: Path) -> None:
-    (deployment,) = documents(path)
-    (container,) = deployment["spec"]["template"]["spec"]["containers"]
-    command, *arguments = container["args"]
-    assert command == "serve"
-    options = {argument.partition("=")[0].removeprefix("--").replace("-", "_") for argument in arguments}
-    assert options <= inspect.signature(serve).parameters.keys()
+def test_mutual_tls_has_the_certificates_that_it_names() -> None:
+    folder = OVERLAYS / "mtls"
+    spec = pod(folder)[0]
+    (secret,) = [volume["secret"]["secretName"] for volume in spec["volumes"] if volume["name"] == "tls"]
+    files = {Path(value).name for option, value in arguments(folder).items() if option.startswith("tls-")}
+    assert files == TLS
+    certificates = documents(DEPLOY / "examples" / "cert-manager.yaml")
+    (certificate,) = [item for item in certificates if item["spec"].get("secretName") == secret]
+    assert certificate["metadata"]["namespace"] == "trimtab"
+    # The names that clients are told in the examples, and that replicas ask each other for.
+    assert {"trimtab.trimtab", "trimtab.trimtab.svc"} <= set(certificate["spec"]["dnsNames"])
+    assert {"server auth", "client auth"} <= set(certificate["spec"]["usages"])
 
 
-def test_the_control_plane_runs_with_as_little_as_it_can() -> None:
-    (deployment,) = base("deployment.yaml")
-    pod = deployment["spec"]["template"]["spec"]
-    (container,) = pod["containers"]
-    assert pod["securityContext"]["runAsNonRoot"]
-    assert container["securityContext"] == {
-        "allowPrivilegeEscalation": False,
-        "readOnlyRootFilesystem": True,
-        "capabilities": {"drop": ["ALL"]},
-    }
-    assert {"startupProbe", "livenessProbe", "readinessProbe"} <= container.keys()
-    assert {"cpu", "memory"} <= container["resources"]["requests"].keys()
+@pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
+def test_the_commands_in_examples_are_commands(path: Path) -> None:
+    for item in documents(path):
+        for container in item["spec"].get("template", {}).get("spec", {}).get("initContainers", ()):
+            line, _, _ = container["command"][-1].partition(" > ")
+            ended = failing(*shlex.split(re.sub(r"^trimtab", TRIMTAB, line)))
+            assert ended.returncode == 0, ended.stderr

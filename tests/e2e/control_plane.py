@@ -18,8 +18,10 @@ from tests.e2e.process import PATIENCE_S, end, output_of, started
 class ControlPlane:
     """Serves a folder of manifests, at the same place after every restart."""
 
-    def __init__(self, manifests: Path) -> None:
+    def __init__(self, manifests: Path, *more: str) -> None:
+        """`more` are further arguments of `trimtab serve`."""
         self._manifests = manifests
+        self._more = more
         self._stack = contextlib.AsyncExitStack()
         self._process: Process | None = None
         self.xds = "127.0.0.1:0"
@@ -27,7 +29,7 @@ class ControlPlane:
 
     async def start(self) -> None:
         """Returns when it serves."""
-        arguments = command(self._manifests, listen=self.xds)
+        arguments = command(self._manifests, *self._more, listen=self.xds)
         self._process = await self._stack.enter_async_context(started(*arguments))
         serving = await self._event("serving")
         self.xds, self.admin = serving["xds"], serving["admin"]
@@ -84,9 +86,9 @@ class ControlPlane:
 
 
 @contextlib.asynccontextmanager
-async def control_plane(manifests: Path) -> AsyncIterator[ControlPlane]:
+async def control_plane(manifests: Path, *more: str) -> AsyncIterator[ControlPlane]:
     """A control plane that serves `manifests`."""
-    running = ControlPlane(manifests)
+    running = ControlPlane(manifests, *more)
     try:
         await running.start()
         yield running

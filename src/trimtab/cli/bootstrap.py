@@ -9,6 +9,7 @@ from typing import Annotated, Any, NoReturn
 from cyclopts import App, Parameter
 
 from ..errors import ServeError
+from .client_tls import ClientTls
 from .envoy_bootstrap import envoy_bootstrap
 from .listen_address import ListenAddress
 
@@ -52,10 +53,11 @@ class Identity:
 
 
 Who = Annotated[Identity | None, Parameter(name="*")]
+Tls = Annotated[ClientTls | None, Parameter(name="*")]
 
 
 @app.command
-def grpc(*, server: Servers, identity: Who = None) -> None:
+def grpc(*, server: Servers, identity: Who = None, security: Tls = None) -> None:
     """Print the bootstrap of gRPC's own xDS resolver, for GRPC_XDS_BOOTSTRAP.
 
     Parameters
@@ -63,10 +65,10 @@ def grpc(*, server: Servers, identity: Who = None) -> None:
     server
         Where the control plane is, HOST:PORT. Given several times: the others are fallbacks, in this order.
     """
-    servers = _servers(server)
+    servers, creds = _servers(server), _checked(security).channel_creds()
     _print(
         {
-            "xds_servers": [{"server_uri": str(one), "channel_creds": [{"type": "insecure"}]} for one in servers],
+            "xds_servers": [{"server_uri": str(one), "channel_creds": creds} for one in servers],
             "node": (identity or Identity()).node(cluster=""),
         }
     )
@@ -80,6 +82,7 @@ def envoy(
     listen: str | None = None,
     on_demand: Annotated[bool, Parameter(negative=())] = False,
     identity: Who = None,
+    security: Tls = None,
 ) -> None:
     """Print the bootstrap of an Envoy that knows every service as a cluster.
 
@@ -96,12 +99,14 @@ def envoy(
     """
     if on_demand and listen is None:
         _fail("--on-demand: it is requests that demand; say with --listen where they come in")
+    servers = _servers(server)
     document = envoy_bootstrap(
-        _servers(server),
+        servers,
         _address(admin, "--admin"),
         (identity or Identity()).node(cluster="trimtab"),
         None if listen is None else _address(listen, "--listen"),
         on_demand=on_demand,
+        transport_socket=_checked(security).transport_socket(servers),
     )
     _print(document)
 
@@ -112,6 +117,14 @@ def _known(values: dict[str, str | None]) -> dict[str, str]:
 
 def _servers(given: tuple[str, ...]) -> list[ListenAddress]:
     return [_address(one, "--server") for one in given]
+
+
+def _checked(security: ClientTls | None) -> ClientTls:
+    try:
+        (security := security or ClientTls()).check()
+    except ServeError as error:
+        _fail(error)
+    return security
 
 
 def _address(text: str, option: str) -> ListenAddress:

@@ -24,11 +24,12 @@ def envoy_bootstrap(
     listen: ListenAddress | None = None,
     *,
     on_demand: bool = False,
+    transport_socket: Json | None = None,
 ) -> Json:
     """Clusters and endpoints over one delta stream.
 
     With `listen` also a listener that sends each request to the service it names; with `on_demand` no clusters but those that
-    requests have named.
+    requests have named. `transport_socket` is how to connect to the control plane; None: in plain text.
     """
     ads = {
         "api_type": "DELTA_GRPC",
@@ -36,7 +37,7 @@ def envoy_bootstrap(
         "set_node_on_first_message_only": True,
         "grpc_services": [{"envoy_grpc": {"cluster_name": _CONTROL_PLANE}}],
     }
-    static: Json = {"clusters": [_control_plane(servers)]}
+    static: Json = {"clusters": [_control_plane(servers, transport_socket)]}
     if listen is not None:
         static["listeners"] = [_by_authority(listen, on_demand)]
     return {
@@ -47,11 +48,11 @@ def envoy_bootstrap(
     }
 
 
-def _control_plane(servers: Sequence[ListenAddress]) -> Json:
+def _control_plane(servers: Sequence[ListenAddress], transport_socket: Json | None) -> Json:
     endpoints = [{"endpoint": {"address": _socket(server)}} for server in servers]
     # A control plane that vanished without a word must be noticed: its stream is silent for hours when all is well.
     http2 = {"connection_keepalive": {"interval": "30s", "timeout": "10s"}}
-    return {
+    cluster: Json = {
         "name": _CONTROL_PLANE,
         "type": "STRICT_DNS",
         "dns_lookup_family": "ALL",
@@ -61,6 +62,7 @@ def _control_plane(servers: Sequence[ListenAddress]) -> Json:
             _HTTP_OPTIONS: _typed(_HTTP_OPTIONS, explicit_http_config={"http2_protocol_options": http2})
         },
     }
+    return cluster if transport_socket is None else {**cluster, "transport_socket": transport_socket}
 
 
 def _by_authority(listen: ListenAddress, on_demand: bool) -> Json:

@@ -1,6 +1,7 @@
 """`HOST:PORT` as an argument."""
 
 from dataclasses import dataclass
+from ipaddress import ip_address
 from typing import Self
 
 from ..errors import ServeError
@@ -21,6 +22,15 @@ class ListenAddress:
         if not bare or not (port.isascii() and port.isdigit()) or int(port) > 65535 or (":" in bare and bare == host):
             raise ServeError(f"{option}: expected HOST:PORT such as 127.0.0.1:18000 or [::1]:18000, got {text!r}")
         return cls(bare, int(port))
+
+    @property
+    def is_ip(self) -> bool:
+        """Whether the host is an address and not a name."""
+        try:
+            ip_address(self.host)
+        except ValueError:
+            return False
+        return True
 
     def __str__(self) -> str:
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"

@@ -12,6 +12,7 @@ from ..model import ServiceRef
 from .listen_address import ListenAddress
 from .logs import Level, configure
 from .sources import SourceOptions
+from .tls import Tls
 
 
 def serve(
@@ -30,6 +31,9 @@ def serve(
     peers: Annotated[tuple[str, ...], Parameter(negative="")] = (),
     peer_service: str | None = None,
     census_warm_up: float = CENSUS_WARM_UP_S,
+    tls_cert: Path | None = None,
+    tls_key: Path | None = None,
+    tls_client_ca: Path | None = None,
     log_level: Level = "info",
 ) -> None:
     """Serve the endpoints of a Kubernetes cluster, or of a folder of its manifests, over xDS.
@@ -69,6 +73,13 @@ def serve(
     census_warm_up
         Seconds that clients get to connect to a control plane that has just started. Until they are over, clients go by the
         capacity of the zones, or by what other replicas know.
+    tls_cert
+        PEM file with the certificate of the xDS port; clients then speak TLS. It is taken up anew when it changes.
+    tls_key
+        PEM file with its private key.
+    tls_client_ca
+        PEM file with the authorities of clients' certificates: whoever has none from them is refused. Replicas need it to
+        trust each other.
     log_level
         What to log, to stderr: people's text on a terminal, JSON anywhere else.
     """
@@ -80,10 +91,11 @@ def serve(
         source = SourceOptions(
             manifests, kubeconfig, context, namespace, selector, watch_pods, state_dir, state_max_age, withdrawal_share
         ).source()
+        certificates = Tls(tls_cert, tls_key, tls_client_ca).certificates(replicas=bool(listed or service))
     except TrimtabError as error:
         _fail(error, code=2)
     try:
-        run(Settings(source, xds.host, xds.port, http.host, http.port, listed, service, census_warm_up))
+        run(Settings(source, xds.host, xds.port, http.host, http.port, listed, service, census_warm_up, certificates))
     except TrimtabError as error:
         _fail(error, code=1)
 

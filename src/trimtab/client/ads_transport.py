@@ -75,3 +75,20 @@ def _pem(path: str | None) -> bytes | None:
         return Path(path).read_bytes()
     except OSError as error:
         raise BootstrapError(f"{path}: cannot be read: {error.strerror}; the xDS bootstrap names it") from error
+
+
+def reason(error: grpc.RpcError, security: TransportSecurity) -> str:
+    """Why a stream broke: what gRPC says behind `last error:`, and what that may mean."""
+    details = error.details() or error.code().name
+    _, unconnected, last = details.rpartition("last error: ")
+    said = last.removeprefix("UNKNOWN: ")
+    # A server that refuses a handshake says no more than this (measured, TLS 1.3).
+    return f"{said} ({_refused(security)})" if unconnected and said.endswith("Socket closed") else said
+
+
+def _refused(security: TransportSecurity) -> str:
+    if not security.tls:
+        return "it may speak TLS, and the bootstrap says insecure"
+    if security.certificate_file is None:
+        return "it may ask for a client certificate, and the bootstrap names no certificate_file"
+    return f"it may not trust {security.certificate_file}"

@@ -22,7 +22,7 @@ from ..xds.client_stream import ClientStream, Reaction, Update
 from ..xds.cluster import decode_policy
 from ..xds.discovery import NOT_FOUND, DiscoveryRequest, DiscoveryResponse, ResourceError
 from ..xds.resource_type import CLUSTERS, ENDPOINTS
-from .ads_transport import AdsStream
+from .ads_transport import AdsStream, reason
 from .bootstrap import Bootstrap
 
 logger = logging.getLogger(__name__)
@@ -116,7 +116,7 @@ class Discovery:
             try:
                 self._converse()
             except grpc.RpcError as error:
-                self._lost(_reason(error))
+                self._lost(reason(error, self._server.security))
             except BootstrapError as error:
                 self._lost(str(error))
             except Exception as error:
@@ -232,9 +232,3 @@ def _refusal(error: ResourceError) -> Unavailable:
     if error.code == NOT_FOUND:
         return ServiceNotFound(f"{said}; check the channel's target, and what `trimtab endpoints` lists")
     return Unavailable(said)
-
-
-def _reason(error: grpc.RpcError) -> str:
-    """The core of gRPC's details: what it says behind `last error:`."""
-    details = error.details() or error.code().name
-    return details.rpartition("last error: ")[2].removeprefix("UNKNOWN: ")

@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import signal
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import structlog
@@ -15,6 +15,7 @@ from . import garbage
 from .admin import AdminServer
 from .catalog import Catalog, Changes, ServiceKey
 from .census import Census
+from .certificates import Certificates
 from .debug_pages import debug_pages
 from .inspection import Inspection
 from .kubernetes import Object, ObjectKey
@@ -47,6 +48,8 @@ class Settings:
     peer_service: ServiceRef | None = None
     """The service whose endpoints are the replicas of the control plane."""
     census_warm_up_s: float = CENSUS_WARM_UP_S
+    certificates: Certificates | None = None
+    """TLS on the xDS port, and between replicas; None: plain text."""
 
 
 class ControlPlane:
@@ -59,8 +62,10 @@ class ControlPlane:
         self._census = Census()
         self._metrics = Metrics()
         self._store = ResourceStore(self._catalog, self._census)
-        self._xds = XdsServer(self._store, self._census, self._metrics)
-        self._peers = Peers(self._census, self._store, settings.peers, settings.peer_service)
+        certificates = settings.certificates
+        self._xds = XdsServer(self._store, self._census, self._metrics, certificates=certificates)
+        security = None if certificates is None else certificates.channel_credentials
+        self._peers = Peers(self._census, self._store, settings.peers, settings.peer_service, security=security)
         self._admin = AdminServer(self._metrics, self._not_ready, debug_pages(self._inspection()))
         self._last_change_at = 0.0
         self._loaded = False
@@ -76,7 +81,7 @@ class ControlPlane:
             self._census,
             self._xds.sessions,
             not_ready=self._not_ready,
-            source_problems=lambda: self._source.problems,
+            source_problems=self._problems,
             last_change_at=lambda: self._last_change_at,
         )
 
@@ -105,6 +110,12 @@ class ControlPlane:
             await self._xds.stop(None)
             await self._admin.stop()
         log.info("stopped")
+
+    def _problems(self) -> Iterator[object]:
+        """What is wrong with what this was given, policies aside."""
+        yield from self._source.problems
+        if self._settings.certificates is not None and (problem := self._settings.certificates.problem):
+            yield f"certificate refused, the last good one stays: {problem}"
 
     async def _listen(self) -> None:
         settings = self._settings
@@ -187,6 +198,17 @@ class ControlPlane:
             "Endpoints served.",
             lambda: sum(len(port.assignment) for port in catalog.service_ports()),
         )
+        if (certificates := self._settings.certificates) is not None:
+            observe(
+                "trimtab_tls_certificate_refused",
+                "1 while the certificate files cannot be used as they are; the last good ones stay.",
+                lambda: bool(certificates.problem),
+            )
+            observe(
+                "trimtab_tls_connections_refused",
+                "Connections on which no call came, as of clients without the certificate that they need.",
+                lambda: self._xds.arrivals.refused,
+            )
         for name, help_text, read in self._source.gauges():
             observe(name, help_text, read)
         observe(

@@ -20,6 +20,8 @@ log = structlog.get_logger(__name__)
 
 News = Mapping[str, ServiceCensus | None]
 """What another replica knows by service; None: nothing any more."""
+Security = Callable[[], grpc.ChannelCredentials]
+"""How to connect, asked anew each time, for certificates change."""
 Listener = Callable[[str, News, bool], object]
 """Told the replica, the news, and whether that is all it knows."""
 
@@ -38,8 +40,19 @@ _OPTIONS = (
 class PeerLink:
     """Follows the replica at one address until cancelled."""
 
-    def __init__(self, address: str, own_replica: str, listener: Listener, rng: random.Random) -> None:
+    def __init__(
+        self,
+        address: str,
+        own_replica: str,
+        listener: Listener,
+        rng: random.Random,
+        security: Security | None = None,
+        server_name: str = "",
+    ) -> None:
+        """`server_name` is whose certificate the replica must have; empty: that of the host in its address."""
         self.address = address
+        self._security = security
+        self._options = (*_OPTIONS, ("grpc.ssl_target_name_override", server_name)) if server_name else _OPTIONS
         self.replica = ""
         """Who answers there; empty: nobody, or nobody with anything to say."""
         self._own_replica = own_replica
@@ -74,7 +87,7 @@ class PeerLink:
     async def _converse(self) -> str:
         """One stream from its beginning to its end; why it ended."""
         try:
-            async with grpc.aio.insecure_channel(self.address, options=_OPTIONS) as channel:
+            async with self._open() as channel:
                 call: Any = channel.stream_stream(_METHOD)()
                 await call.write(self._protocol.connected().serialize())
                 while isinstance(data := await call.read(), bytes):
@@ -87,6 +100,11 @@ class PeerLink:
         except (ProtocolError, asyncio.InvalidStateError) as error:
             # InvalidStateError: the stream ended while something was to be written.
             return str(error)
+
+    def _open(self) -> grpc.aio.Channel:
+        if self._security is None:
+            return grpc.aio.insecure_channel(self.address, options=self._options)
+        return grpc.aio.secure_channel(self.address, self._security(), options=self._options)
 
     def _received(self, data: bytes) -> bytes:
         """Take in a response; the answer to it. Raises ProtocolError."""

@@ -8,7 +8,7 @@ import structlog
 
 from ..model import ServiceRef
 from .census import Census
-from .peer_link import News, PeerLink
+from .peer_link import News, PeerLink, Security
 from .resource_store import ResourceStore
 
 log = structlog.get_logger(__name__)
@@ -29,14 +29,19 @@ class Peers:
         *,
         memory_s: float = MEMORY_S,
         rng: random.Random | None = None,
+        security: Security | None = None,
     ) -> None:
-        """`addresses` are HOST:PORT; the endpoints of `service` in the own catalog are added to them."""
+        """`addresses` are HOST:PORT; the endpoints of `service` in the own catalog are added to them.
+
+        With `security` the replicas behind the service must have a certificate for its name, NAME.NAMESPACE.svc.
+        """
         self._census = census
         self._store = store
         self._addresses = frozenset(addresses)
         self._service = service
         self._memory_s = memory_s
         self._rng = rng or random.Random()
+        self._security = security
         self._links: dict[str, PeerLink] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._forgetting: dict[str, asyncio.TimerHandle] = {}
@@ -69,7 +74,8 @@ class Peers:
     def _follow(self) -> None:
         wanted = self._addresses | self._found()
         for address in wanted - self._links.keys():
-            link = PeerLink(address, self._census.replica, self._heard, self._rng)
+            name = "" if address in self._addresses or self._service is None else _server_name(self._service)
+            link = PeerLink(address, self._census.replica, self._heard, self._rng, self._security, name)
             self._links[address] = link
             self._tasks[address] = asyncio.create_task(link.run(self._lost), name=f"peer {address}")
         for address in self._links.keys() - wanted:
@@ -100,3 +106,7 @@ class Peers:
     def _take(self, replica: str, news: News) -> None:
         for service, said in news.items():
             self._store.recounted(service, shares_changed=self._census.heard(replica, service, said))
+
+
+def _server_name(service: ServiceRef) -> str:
+    return f"{service.name}.{service.namespace}.svc"

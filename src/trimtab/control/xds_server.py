@@ -23,7 +23,9 @@ from ..xds.resource_type import (
 )
 from ..xds.server_stream import Wire
 from ..xds.sotw import StateOfTheWorld
+from .arrivals import Arrivals
 from .census import Census
+from .certificates import Certificates
 from .health_service import HealthService, first_of
 from .metrics import Metrics
 from .resource_store import ResourceStore
@@ -72,10 +74,14 @@ class XdsServer:
         census: Census,
         metrics: Metrics,
         options: Sequence[tuple[str, int]] = OPTIONS,
+        certificates: Certificates | None = None,
     ) -> None:
+        """With `certificates` clients speak TLS, or they are refused."""
         self._store = store
         self._census = census
         self._metrics = metrics
+        self._certificates = certificates
+        self.arrivals = Arrivals()
         self._complete = asyncio.Event()
         self._draining = asyncio.Event()
         self._server = grpc.aio.server(options=options)
@@ -90,12 +96,19 @@ class XdsServer:
     async def start(self, listen: str) -> int:
         """Listen; the port that was bound. Raises ServeError if the address cannot be had."""
         try:
-            port = self._server.add_insecure_port(listen)
+            port = self._bind(listen)
         except RuntimeError as error:
             why = await _why_not(listen)
             raise ServeError(f"cannot listen on {listen} for xDS: {why}; choose another with --listen") from error
         await self._server.start()
         return port
+
+    def _bind(self, listen: str) -> int:
+        if self._certificates is None:
+            return self._server.add_insecure_port(listen)
+        self.arrivals.start()
+        self._certificates.asked = self.arrivals.began
+        return self._server.add_secure_port(listen, self._certificates.server_credentials())
 
     async def stop(self, grace_s: float | None) -> None:
         """Take no more streams, finish what is due on the open ones, then close."""
@@ -103,6 +116,7 @@ class XdsServer:
         for session in self.sessions:
             session.woken.set()
         await self._server.stop(grace_s)
+        self.arrivals.stop()
 
     def _service(self, name: str) -> grpc.GenericRpcHandler:
         handlers: dict[str, Any] = {
@@ -113,6 +127,13 @@ class XdsServer:
 
     def _handler(self, wire: Wire, only: str | None) -> Any:
         async def serve(requests: AsyncIterator[bytes], context: grpc.aio.ServicerContext[bytes, bytes]) -> None:
+            self.arrivals.entered(context.peer())
+            try:
+                await answer(requests, context)
+            finally:
+                self.arrivals.left(context.peer())
+
+        async def answer(requests: AsyncIterator[bytes], context: grpc.aio.ServicerContext[bytes, bytes]) -> None:
             await first_of(self._complete, self._draining)
             if not self._complete.is_set():
                 await context.abort(grpc.StatusCode.UNAVAILABLE, "shutting down before the first load was complete")
