@@ -12,6 +12,7 @@ from .errors import (
     ProtocolError,
     ServiceNotFound,
     TargetError,
+    TooManyRequests,
     TrimtabError,
     Unavailable,
 )
@@ -35,6 +36,7 @@ __all__ = [
     "ProtocolError",
     "ServiceNotFound",
     "TargetError",
+    "TooManyRequests",
     "TrimtabError",
     "Unavailable",
     "aio",

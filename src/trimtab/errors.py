@@ -15,6 +15,7 @@
     └── Unavailable           no endpoint can take this call
         ├── ServiceNotFound       the control plane knows no such service
         ├── NoEndpoints           the service has no endpoint that may be used
+        ├── TooManyRequests       as many calls are in flight as the service's policy allows
         └── ControlPlaneUnreachable   nothing is known yet, and nobody to ask
 
 Each message says what happened, to what, and what to do about it. At the edge of the library `Unavailable` becomes the
@@ -80,6 +81,10 @@ class ServiceNotFound(Unavailable):
 
 class NoEndpoints(Unavailable):
     """The service exists, but none of its endpoints may be used."""
+
+
+class TooManyRequests(Unavailable):
+    """As many calls are in flight as the service's policy allows: its circuit breaker is open."""
 
 
 class ControlPlaneUnreachable(Unavailable):

@@ -4,7 +4,7 @@ import pytest
 
 from tests.balance import fleet
 from trimtab.balance import Balancer, Connectivity, Outcome, Request
-from trimtab.errors import PolicyError
+from trimtab.errors import PolicyError, TooManyRequests
 from trimtab.model import Endpoint, Health, Policy
 
 REQUEST = Request("/shop.Shop/Buy")
@@ -175,3 +175,42 @@ def test_a_score_that_a_race_left_behind_does_not_last() -> None:
     assert shunned.endpoint.address not in picked(balancer)
     now[0] = 2.0
     assert shunned.endpoint.address in picked(balancer)
+
+
+def test_as_many_calls_as_allowed_and_not_one_more() -> None:
+    balancer = fleet.balancer(Policy(max_requests=3))
+    fleet.update(balancer, fleet.endpoints(2))
+    picks = [balancer.pick(REQUEST) for _ in range(3)]
+    with pytest.raises(TooManyRequests, match=r"payments.prod:8080: 3 in flight already, .* max_requests allows; make"):
+        balancer.pick(REQUEST)
+    assert picks[0] is not None
+    picks[0].done(OK)
+    assert balancer.pick(REQUEST) is not None
+
+
+def test_calls_of_endpoints_that_left_count_until_they_end() -> None:
+    balancer = fleet.balancer(Policy(max_requests=2))
+    fleet.update(balancer, fleet.endpoints(1))
+    old = [balancer.pick(REQUEST) for _ in range(2)]
+    fleet.update(balancer, fleet.endpoints(1, start=1))
+    with pytest.raises(TooManyRequests):
+        balancer.pick(REQUEST)
+    for pick in old:
+        assert pick is not None
+        pick.done(OK)
+    assert picked(balancer, 1) == addresses(fleet.endpoints(1, start=1))
+
+
+def test_a_limit_that_is_lifted_and_set_again_counts_no_ghosts() -> None:
+    balancer = fleet.balancer(Policy(max_requests=2))
+    fleet.update(balancer, fleet.endpoints(1))
+    held = [balancer.pick(REQUEST) for _ in range(2)]
+    balancer.adopt(Policy())
+    assert balancer.pick(REQUEST) is not None
+    for pick in held:
+        assert pick is not None
+        pick.done(OK)
+    balancer.adopt(Policy(max_requests=2))
+    assert [balancer.pick(REQUEST) is not None for _ in range(2)] == [True, True]
+    with pytest.raises(TooManyRequests):
+        balancer.pick(REQUEST)

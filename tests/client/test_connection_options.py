@@ -5,7 +5,7 @@ from trimtab.model import Endpoint
 
 
 def options(*given: tuple[str, object], authority: str | None = None) -> dict[str, object]:
-    return dict(connection_options("payments.prod:8080", authority, given, None, None).options)
+    return dict(connection_options("payments.prod:8080", authority, given, None, None).within(5.0))
 
 
 @pytest.mark.parametrize(
@@ -29,6 +29,11 @@ def test_the_users_options_win() -> None:
     assert merged["grpc.max_reconnect_backoff_ms"] == 7
     assert merged["grpc.default_authority"] == "mine"
     assert merged["grpc.initial_reconnect_backoff_ms"] == 250
+
+
+def test_the_users_word_on_how_long_connecting_may_take_wins() -> None:
+    assert options()["grpc.min_reconnect_backoff_ms"] == 5000
+    assert options(("grpc.min_reconnect_backoff_ms", 70))["grpc.min_reconnect_backoff_ms"] == 70
 
 
 def test_the_authority_argument_wins_over_the_service() -> None:

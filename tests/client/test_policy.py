@@ -2,6 +2,7 @@
 
 import logging
 import random
+import socket
 from collections import Counter
 from collections.abc import Callable
 
@@ -12,8 +13,9 @@ from tests.client.ads import AdsServer
 from tests.client.backends import Backend
 from tests.client.eventually import eventually
 from tests.client.service import ECHO, assign
-from trimtab.balance import Choice, Request
-from trimtab.model import Policy
+from tests.client.worlds import AnyChannel, World
+from trimtab.balance import Choice, Connectivity, Request
+from trimtab.model import Endpoint, Policy
 from trimtab.xds.cluster import encode_cluster
 from trimtab.xds.dialect import Dialect
 
@@ -124,3 +126,23 @@ def test_cost_is_declared_and_corrected_while_the_call_runs(ads: AdsServer, back
         assert state.load == 250
         future.cancel()
         eventually(lambda: channel.explain()[0].load == 0)
+
+
+def test_connecting_takes_as_long_as_the_served_policy_allows(world: World, ads: AdsServer) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as mute, AdsServer() as other:
+        # It takes connections and never says a word of HTTP/2.
+        for server in (ads, other):
+            server.assign(NAME, Endpoint("127.0.0.1", mute.getsockname()[1]))
+        ads.balance(NAME, Policy(connect_timeout_s=0.1))
+        other.balance(NAME, Policy(connect_timeout_s=4.0))
+        patient = world.open(other)
+        eventually(lambda: patient.cluster.connections)
+        impatient = world.open(ads)
+        eventually(lambda: states(impatient) == {Connectivity.TRANSIENT_FAILURE})
+        # Gone first, though it came last. Without a policy it would have had 5 s.
+        assert states(patient) != {Connectivity.TRANSIENT_FAILURE}
+        world.close(patient)
+
+
+def states(channel: AnyChannel) -> set[Connectivity]:
+    return {node.connectivity for node in channel.cluster.nodes}

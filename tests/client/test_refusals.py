@@ -13,9 +13,10 @@ import trimtab
 from tests.client.ads import AdsServer
 from tests.client.backends import Backend
 from tests.client.eventually import eventually
-from tests.client.service import ARITIES, ECHO, NAME, TARGET, assign
+from tests.client.service import ARITIES, ECHO, NAME, TARGET, assign, in_flight
 from tests.client.worlds import AnyChannel, Cancelled, World
 from trimtab.client import placement
+from trimtab.model import Policy
 
 Backends = Callable[[int], list[Backend]]
 
@@ -180,3 +181,40 @@ def test_arguments_that_make_no_sense(
         monkeypatch.delenv(variable, raising=False)
     with pytest.raises(error):
         world.open(ads, **arguments)  # type: ignore[arg-type]
+
+
+@every_arity
+def test_too_many_requests(world: World, ads: AdsServer, backends: Backends, arity: str) -> None:
+    (backend,) = backends(1)
+    assign(ads, [backend])
+    channel = world.open(ads, policy=Policy(max_requests=1))
+    first = world.begin(channel, arity, b"slow", timeout=20)
+    backend.entered.acquire()
+    # Not even who waits for ready waits: there is an endpoint, and it is to get no more than this.
+    error = refused(world, channel, arity, wait_for_ready=True)
+    assert error.code() is grpc.StatusCode.UNAVAILABLE
+    assert error.details() == (
+        f"{NAME}: 1 in flight already, as many calls as the policy's max_requests allows; "
+        "make fewer calls at a time, try again later, or raise the limit"
+    )
+    assert isinstance(error.__cause__, trimtab.TooManyRequests)
+    backend.release.set()
+    first.responses()
+    eventually(lambda: in_flight(channel) == 0)
+    assert world.call(channel, arity, b"again", timeout=20)
+
+
+def test_a_served_limit_holds_too(world: World, ads: AdsServer, backends: Backends) -> None:
+    (backend,) = backends(1)
+    assign(ads, [backend])
+    ads.balance(NAME, Policy(max_requests=1))
+    channel = world.open(ads)
+    eventually(lambda: channel.cluster.policy.max_requests == 1)
+    held = world.begin(channel, "unary_unary", b"slow", timeout=20)
+    backend.entered.acquire()
+    assert isinstance(refused(world, channel).__cause__, trimtab.TooManyRequests)
+    ads.balance(NAME, Policy(max_requests=2))
+    eventually(lambda: channel.cluster.policy.max_requests == 2)
+    assert world.call(channel, "unary_unary", b"hello", timeout=20) == [b"hello"]
+    backend.release.set()
+    held.responses()

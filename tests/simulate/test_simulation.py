@@ -189,3 +189,11 @@ def test_cancelled_requests_leave_no_count_behind() -> None:
     run = play("p2c", timeout_s=0.02, clients=(ClientGroup(count=2, utilisation=0.9),))
     assert Counter(statuses(run)).keys() == {"OK", "DEADLINE_EXCEEDED"}
     assert fleets.requests(run).total() == len(run.ledger)
+
+
+def test_calls_beyond_the_limit_fail_at_once() -> None:
+    run = simulate(scenario(clients=(ClientGroup(count=1, utilisation=0.6),)), trimtab(Policy(max_requests=2)), 1)
+    ended = statuses(run)
+    assert set(ended) == {"OK", "UNAVAILABLE"}
+    # Utilisation 0.6 of ten pods is six requests at a time: with two, Erlang's formula lets 29 in 100 through (M/G/2/2).
+    assert ended["OK"] / ended.total() == pytest.approx(0.28, abs=0.03)

@@ -5,6 +5,7 @@ import random
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
 
+from ..errors import TooManyRequests
 from ..model import Assignment, Health, Policy
 from .candidates import Level, candidates
 from .changes import Changes
@@ -121,11 +122,6 @@ class Balancer:
         return () if self._shards is None else tuple(self._shards.balancers)
 
     @property
-    def wants_reports(self) -> bool:
-        """Whether outcomes should carry the load reports of backends."""
-        return bool(getattr(self._strategy, "wants_reports", False))
-
-    @property
     def idle_pairs(self) -> int:
         """Picks so far whose two candidates were both idle; 0 where the strategy does not compare two."""
         return int(getattr(self._strategy, "idle_pairs", 0)) + sum(shard.idle_pairs for shard in self._parts)
@@ -135,7 +131,8 @@ class Balancer:
     def pick(self, request: Request) -> Pick | None:
         """A node for this request, or None: then `waiting` tells whether waiting can help.
 
-        Raises ValueError for a request whose declared cost is no number.
+        Raises TooManyRequests when as many calls are in flight as the policy allows, ValueError for a request whose declared
+        cost is no number.
         """
         if self._shards is not None:
             return self._shards.pick(request)
@@ -143,15 +140,13 @@ class Balancer:
         if now >= self._due_at:
             self._due_at = now + REFRESH_S
             self._wake()
+        if self._limit is not None and len(self._fleet) >= self._limit:
+            raise TooManyRequests(self._too_many(self._limit))
         while (plan := self._plan) is not None:
-            picker, turn = plan.picker, 0
-            if plan.unlimited is not None and (turn := next(self._turns)) < self._granted_turn:
-                picker = plan.unlimited
-            node = picker.pick(request) if self._tracer is None else self._traced(picker, request)
-            if plan.unlimited is not None and node.quota is not None and not self._admitted(node, turn):
-                # Until somebody's next pick is granted, nobody with a quota need be looked at.
-                self._granted_turn = _next_granted_turn(plan.limited, turn)
-                node = plan.unlimited.pick(request)
+            if plan.unlimited is not None:
+                node = self._rationed(plan, plan.unlimited, request)
+            else:
+                node = plan.picker.pick(request) if self._tracer is None else self._traced(plan.picker, request)
             pick = Pick(node, now) if self._cost_free else self._weighed(node, now, request)
             if not node.retired:
                 if self._recorder is not None:
@@ -160,6 +155,17 @@ class Balancer:
             # Another thread let this node go between reading the plan and choosing: the next plan is already there.
             pick.abandon()
         return None
+
+    def _rationed(self, plan: Plan, unlimited: Picker, request: Request) -> Node:
+        """A node while some have a quota."""
+        turn = next(self._turns)
+        picker = unlimited if turn < self._granted_turn else plan.picker
+        node = picker.pick(request) if self.tracer is None else self._traced(picker, request)
+        if node.quota is None or self._admitted(node, node.quota, turn):
+            return node
+        # Until somebody's next pick is granted, nobody with a quota need be looked at.
+        self._granted_turn = _next_granted_turn(plan.limited, turn)
+        return unlimited.pick(request)
 
     def _weighed(self, node: Node, now: float, request: Request) -> Pick:
         amount, declared = cost_of(request, self._policy.cost)
@@ -175,12 +181,16 @@ class Balancer:
         return choice.node
 
     @staticmethod
-    def _admitted(node: Node, turn: int) -> bool:
-        quota = node.quota
-        if quota is None:
-            return True
+    def _admitted(node: Node, quota: Quota, turn: int) -> bool:
         # A node that never answered is probed by one call at a time.
         return (node.proven or not node.outstanding) and quota.admits(turn)
+
+    def _too_many(self, limit: int) -> str:
+        name = "" if self._assignment is None else f"{self._assignment.cluster}: "
+        return (
+            f"{name}{limit} in flight already, as many calls as the policy's max_requests allows; "
+            "make fewer calls at a time, try again later, or raise the limit"
+        )
 
     # The slow path.
 
@@ -257,6 +267,13 @@ class Balancer:
         detection = policy.outlier_detection
         self._outliers = None if detection is None else Outliers(detection, self._clock(), self._ejected)
         self._cost_free = policy.load != "cost"
+        self._limit = policy.max_requests
+        self._counts_fleet = self._limit is not None or bool(getattr(self._strategy, "counts_fleet", False))
+        if not self._counts_fleet:
+            # Nobody takes out any more what is in it.
+            self._fleet = set()
+        self.wants_reports = bool(getattr(self._strategy, "wants_reports", False))
+        """Whether outcomes should carry the load reports of backends."""
         self._published = ()
         if self._shards is not None:
             self._shards.adopt(policy)
@@ -276,7 +293,7 @@ class Balancer:
     def _attach(self, node: Node) -> None:
         node.load_of = LOADS[self._policy.load]
         node.feedback = self._feedback
-        node.fleet = self._fleet if getattr(self._strategy, "counts_fleet", False) else None
+        node.fleet = self._fleet if self._counts_fleet else None
         node.boards = ()
         if self._outliers is None:
             node.tally = node.ejected_until = None

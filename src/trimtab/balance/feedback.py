@@ -2,8 +2,9 @@
 
 from collections.abc import Callable
 
-from ..model import Policy, SuccessRate
+from ..model import LoadReport, Policy, SuccessRate
 from .load import observe_latency
+from .node import Node
 from .pick import Outcome, Pick
 from .recorder import Recorder
 from .success import NO_EVIDENCE, failed, failing, succeeded
@@ -35,11 +36,10 @@ class Feedback:
         self._reports = policy.weighted_round_robin
 
     def ended(self, pick: Pick, outcome: Outcome) -> None:
-        """A call ended, for the first time and with this outcome."""
+        """A call ended, for the first time and with this outcome. Whoever says so rescores the node."""
         node, status = pick.node, outcome.status
-        now = self._clock()
         if status in self._failing:
-            self._failed(pick, now)
+            self._failed(pick, self._clock())
         elif status not in NO_EVIDENCE:
             node.failures_in_row = 0
             if not node.proven:
@@ -47,20 +47,17 @@ class Feedback:
                 if node.ramp == 1.0:
                     node.quota = None
             if node.success < 1.0 and self._success is not None:
-                succeeded(node, now, self._success)
+                succeeded(node, self._clock(), self._success)
                 node.reweigh()
             if node.tally is not None:
                 node.tally.successes += 1
             if self._decay_s is not None:
+                now = self._clock()
                 observe_latency(node, now - pick.started_at, now, self._decay_s)
-                node.rescore()
         if outcome.report is not None:
-            if node.utilization is None:
-                node.utilization = Utilization()
-                self._refresh_soon()
-            node.utilization.reported(outcome.report, now, self._reports)
+            self._reported(node, outcome.report)
         if self._recorder is not None:
-            self._recorder.ended(pick, outcome, now - pick.started_at)
+            self._recorder.ended(pick, outcome, self._clock() - pick.started_at)
 
     def _failed(self, pick: Pick, now: float) -> None:
         node = pick.node
@@ -75,5 +72,10 @@ class Feedback:
         # A failure's own latency is no good news, only a bad one may count.
         if self._decay_s is not None and now - pick.started_at > node.latency_s > 0:
             observe_latency(node, now - pick.started_at, now, self._decay_s)
-            node.rescore()
         self._refresh_soon()
+
+    def _reported(self, node: Node, report: LoadReport) -> None:
+        if node.utilization is None:
+            node.utilization = Utilization()
+            self._refresh_soon()
+        node.utilization.reported(report, self._clock(), self._reports)

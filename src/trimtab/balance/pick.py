@@ -33,12 +33,17 @@ class Pick:
     def done(self, outcome: Outcome) -> None:
         """The call ended. `outcome` feeds what the node remembers about its endpoint."""
         node = self.node
-        if self._leave(node) and (feedback := node.feedback) is not None:
-            feedback.ended(self, outcome)
+        if self._taken_from(node):
+            try:
+                if node.feedback is not None:
+                    node.feedback.ended(self, outcome)
+            finally:
+                self._left(node)
 
     def abandon(self) -> None:
         """Give the pick back: the call was never made."""
-        self._leave(self.node)
+        if self._taken_from(self.node):
+            self._left(self.node)
 
     @property
     def cost(self) -> float:
@@ -52,7 +57,7 @@ class Pick:
             self.node.cost += cost - before
             self.node.rescore()
 
-    def _leave(self, node: Node) -> bool:
+    def _taken_from(self, node: Node) -> bool:
         """Whether it was still in flight: exactly one caller is told so, whatever threads race."""
         try:
             node.outstanding.remove(self)
@@ -62,7 +67,10 @@ class Pick:
             node.fleet.discard(self)
         if self._cost:
             node.cost -= self._cost
+        return True
+
+    @staticmethod
+    def _left(node: Node) -> None:
         node.rescore()
         if node.retired and not node.outstanding and node.on_drained is not None:
             node.on_drained(node)
-        return True

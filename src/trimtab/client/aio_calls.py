@@ -21,8 +21,8 @@ from .aio_deferred import (
 from .cluster import Cluster
 from .load_reports import asking, with_report
 from .method import Method, MethodCalls
-from .outcome import OUTCOMES, UNKNOWN
-from .placement import Deadline, Placement, Refusal, place
+from .outcome import UNKNOWN, outcome_of
+from .placement import Deadline, Placement, Refusal
 from .rpc_error import aio_error
 
 
@@ -63,7 +63,7 @@ class AioCalls(MethodCalls):
     ) -> Any:
         """Start a call, now if there is an endpoint for it."""
         context = self._context(metadata)
-        pick = place(self._cluster, context, wait_for_ready) if wait_for_ready else self._pick(context)
+        pick = self._placed(context, wait_for_ready)
         if pick is not None:
             call = self._start(pick, request, timeout, metadata, credentials, compression)
             return self.deferred(self._owner.prepare(), call) if self.guards else call
@@ -99,10 +99,18 @@ class AioCalls(MethodCalls):
         return call
 
     def _done(self, pick: Pick, call: Any) -> None:
-        outcome = OUTCOMES.get(_answer(call.code()), UNKNOWN)
-        if self._cluster.wants_reports:
-            outcome = with_report(outcome, _answer(call.trailing_metadata()))
-        pick.done(outcome)
+        # What a finished call says about itself is there already, so asking is over at once. Should it ever wait instead, the
+        # coroutine is closed in the same moment, and the pick given back all the same.
+        next(self._conclude(pick, call).__await__(), None)
+
+    async def _conclude(self, pick: Pick, call: Any) -> None:
+        outcome = UNKNOWN
+        try:
+            outcome = outcome_of(await call.code())
+            if self._cluster.wants_reports:
+                outcome = with_report(outcome, await call.trailing_metadata())
+        finally:
+            pick.done(outcome)
 
     async def _start_later(
         self,
@@ -139,16 +147,6 @@ async def wait_for_pick(cluster: Cluster, context: Request, deadline: Deadline, 
         if placed.done() and not placed.cancelled() and placed.exception() is None:
             placed.result().abandon()
         raise
-
-
-def _answer(asking: Any) -> Any:
-    """What a finished call says about itself. It is there already, so asking never suspends; None: it is not."""
-    try:
-        asking.send(None)
-    except StopIteration as answer:
-        return answer.value
-    asking.close()
-    return None
 
 
 class UnaryUnary(AioCalls, grpc.aio.UnaryUnaryMultiCallable[Any, Any]):

@@ -30,8 +30,8 @@ class AioChannel(grpc.aio.Channel):
         connections: ConnectionOptions,
         interceptors: Sequence[grpc.aio.ClientInterceptor] = (),
     ) -> None:
-        def connect(endpoint: Endpoint, report: Callable[[Connectivity], object]) -> AioConnection:
-            return AioConnection(endpoint, report, connections)
+        def connect(endpoint: Endpoint, timeout_s: float, report: Callable[[Connectivity], object]) -> AioConnection:
+            return AioConnection(endpoint, timeout_s, report, connections)
 
         self._interceptors = {arity: of_arity(arity, interceptors) for arity in CALLS}
         # Weak, so that a call dropped by its owner is collected, and thereby cancelled.

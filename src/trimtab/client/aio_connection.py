@@ -13,12 +13,18 @@ from .connection_options import ConnectionOptions, from_grpc, grpc_target
 class AioConnection:
     """A grpc.aio channel to one address, kept connected and watched."""
 
-    def __init__(self, endpoint: Endpoint, report: Callable[[Connectivity], object], common: ConnectionOptions) -> None:
-        target = grpc_target(endpoint)
+    def __init__(
+        self,
+        endpoint: Endpoint,
+        timeout_s: float,
+        report: Callable[[Connectivity], object],
+        common: ConnectionOptions,
+    ) -> None:
+        target, options = grpc_target(endpoint), common.within(timeout_s)
         if common.credentials is None:
-            self.channel = grpc.aio.insecure_channel(target, common.options, common.compression)
+            self.channel = grpc.aio.insecure_channel(target, options, common.compression)
         else:
-            self.channel = grpc.aio.secure_channel(target, common.credentials, common.options, common.compression)
+            self.channel = grpc.aio.secure_channel(target, common.credentials, options, common.compression)
         self._watch = asyncio.create_task(_watch(self.channel, report), name=f"trimtab watch {endpoint.authority}")
         self.closing: asyncio.Task[None] | None = None
 

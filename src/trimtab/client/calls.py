@@ -8,14 +8,14 @@ from typing import Any, Protocol
 
 import grpc
 
-from ..balance import Outcome, Pick, Request
+from ..balance import Pick, Request
 from .cluster import Cluster
 from .deferred import DeferredCall
 from .load_reports import asking, with_report
 from .loop import Loop
 from .method import Method, MethodCalls
-from .outcome import CANCELLED, OK, OUTCOMES, UNKNOWN
-from .placement import Deadline, Placement, Refusal, place
+from .outcome import CANCELLED, OK, outcome_of
+from .placement import Deadline, Placement, Refusal
 from .rpc_error import RefusedCall
 
 
@@ -46,7 +46,7 @@ class SyncCalls(MethodCalls):
     ) -> Any:
         """Conduct a call to its end, with the method `how` of grpc's multi-callable."""
         context = self._context(metadata)
-        pick = place(self._cluster, context, wait_for_ready) if wait_for_ready else self._pick(context)
+        pick = self._placed(context, wait_for_ready)
         if pick is None:
             deadline = Deadline(timeout)
             pick = _wait_for_pick(self._owner.prepare(), self._cluster, context, deadline, wait_for_ready)
@@ -63,7 +63,7 @@ class SyncCalls(MethodCalls):
             response = conduct(request, timeout=timeout, metadata=metadata, **rest)
             outcome = OK
         except grpc.RpcError as error:
-            outcome = OUTCOMES.get(error.code(), UNKNOWN)
+            outcome = outcome_of(error.code())
             if reports:
                 outcome = with_report(outcome, error.trailing_metadata())
             raise
@@ -77,7 +77,7 @@ class SyncCalls(MethodCalls):
         """Start a future or a stream: grpc's own if there is an endpoint for it, else one that stands for it."""
         context = self._context(metadata)
         start = partial(self._start, how, request, metadata, rest)
-        pick = place(self._cluster, context, wait_for_ready) if wait_for_ready else self._pick(context)
+        pick = self._placed(context, wait_for_ready)
         if pick is not None:
             return start(pick, timeout)
         loop = self._owner.prepare()
@@ -105,7 +105,7 @@ class SyncCalls(MethodCalls):
 
     def _ended(self, pick: Pick, call: "weakref.ref[Any]") -> None:
         ended = call()
-        outcome = CANCELLED if ended is None else _outcome(ended)
+        outcome = CANCELLED if ended is None else outcome_of(ended.code())
         if ended is not None and self._cluster.wants_reports:
             outcome = with_report(outcome, ended.trailing_metadata())
         pick.done(outcome)
@@ -130,10 +130,6 @@ def _wait_for_pick(loop: Loop, cluster: Cluster, context: Request, deadline: Dea
 def _give_back(placed: "Future[Pick]") -> None:
     if placed.exception() is None:
         placed.result().abandon()
-
-
-def _outcome(call: Any) -> Outcome:
-    return OUTCOMES.get(call.code(), UNKNOWN)
 
 
 class _Unary(SyncCalls):

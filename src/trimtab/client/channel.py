@@ -22,8 +22,8 @@ class SyncChannel(grpc.Channel):
     """Balances every call over the endpoints of one service. Made by `trimtab.channel`."""
 
     def __init__(self, service: Service, connections: ConnectionOptions) -> None:
-        def connect(endpoint: Endpoint, report: Callable[[Connectivity], object]) -> SyncConnection:
-            return SyncConnection(endpoint, report, connections, loop)
+        def connect(endpoint: Endpoint, timeout_s: float, report: Callable[[Connectivity], object]) -> SyncConnection:
+            return SyncConnection(endpoint, timeout_s, report, connections, loop)
 
         self.cluster = cluster = Cluster(service, connect)
         self._callbacks = _Callbacks()

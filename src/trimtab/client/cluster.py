@@ -38,8 +38,8 @@ class Connection(Protocol):
         ...
 
 
-Connect = Callable[[Endpoint, Callable[[Connectivity], object]], Connection]
-"""Opens a connection and reports its states, in the channel's loop, from then on."""
+Connect = Callable[[Endpoint, float, Callable[[Connectivity], object]], Connection]
+"""Opens a connection, of which an attempt may take so many seconds, and reports its states, in the channel's loop, from then on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +70,9 @@ class Cluster:
             recorder=service.recorder,
         )
         self.pick: Callable[[Request], Pick | None] = self._balancer.pick
-        """The hot path, from any thread: a node for this request, or None if there is none right now."""
+        """The hot path, from any thread: a node for this request, or None if there is none right now. Raises TooManyRequests."""
+        self.wants_reports = self._balancer.wants_reports
+        """Whether backends should be asked for their load with each call."""
         self._loop: Loop | None = None
         self._discovery: Discovery | None = None
         self._connections: set[Connection] = set()
@@ -146,11 +148,6 @@ class Cluster:
     def policy(self) -> Policy:
         """How calls are balanced now."""
         return self._balancer.policy
-
-    @property
-    def wants_reports(self) -> bool:
-        """Whether backends should be asked for their load with each call."""
-        return self._balancer.wants_reports
 
     @property
     def assigned(self) -> bool:
@@ -274,6 +271,7 @@ class Cluster:
                 policy = error
             else:
                 logger.info("%s: balanced by %s now", self.name, policy)
+                self.wants_reports = self._balancer.wants_reports
                 self._follow(changes)
                 return
         logger.warning("%s: the control plane's policy cannot be honoured, the last one stays: %s", self.name, policy)
@@ -300,7 +298,9 @@ class Cluster:
     def _open(self, node: Node) -> None:
         if self._warm_up is not None:
             self._warm_up.observe(node, node.connectivity)
-        connection = self._connect(node.endpoint, lambda state: self._connectivity_changed(node, state))
+        connection = self._connect(
+            node.endpoint, self.policy.connect_timeout_s, lambda state: self._connectivity_changed(node, state)
+        )
         node.transport = connection
         self._connections.add(connection)
 

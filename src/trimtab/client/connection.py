@@ -19,13 +19,18 @@ class SyncConnection:
     """A grpc channel to one address, kept connected and watched. Everything here runs in the channel's loop."""
 
     def __init__(
-        self, endpoint: Endpoint, report: Callable[[Connectivity], object], common: ConnectionOptions, loop: Loop
+        self,
+        endpoint: Endpoint,
+        timeout_s: float,
+        report: Callable[[Connectivity], object],
+        common: ConnectionOptions,
+        loop: Loop,
     ) -> None:
-        target = grpc_target(endpoint)
+        target, options = grpc_target(endpoint), common.within(timeout_s)
         if common.credentials is None:
-            self.channel = grpc.insecure_channel(target, common.options, common.compression)
+            self.channel = grpc.insecure_channel(target, options, common.compression)
         else:
-            self.channel = grpc.secure_channel(target, common.credentials, common.options, common.compression)
+            self.channel = grpc.secure_channel(target, common.credentials, options, common.compression)
         self._report = report
         self._loop = loop
         self._state: grpc.ChannelConnectivity | None = None

@@ -22,6 +22,9 @@ _DEFAULTS: tuple[Option, ...] = (
     ("grpc.client_idle_timeout_ms", 0x7FFFFFFF),
 )
 
+_CONNECT_TIMEOUT = "grpc.min_reconnect_backoff_ms"
+"""How long one attempt to connect may take, whatever its name says."""
+
 _STATES = {
     grpc.ChannelConnectivity.IDLE: Connectivity.IDLE,
     grpc.ChannelConnectivity.CONNECTING: Connectivity.CONNECTING,
@@ -40,6 +43,12 @@ class ConnectionOptions:
     credentials: grpc.ChannelCredentials | None = None
     compression: grpc.Compression | None = None
 
+    def within(self, connect_timeout_s: float) -> tuple[Option, ...]:
+        """The options of a connection of which an attempt may take so long, unless the user said something else."""
+        if any(name == _CONNECT_TIMEOUT for name, _ in self.options):
+            return self.options
+        return (*self.options, (_CONNECT_TIMEOUT, int(connect_timeout_s * 1000)))
+
 
 def connection_options(
     target: str,
@@ -47,12 +56,9 @@ def connection_options(
     options: Sequence[Option] | None,
     credentials: grpc.ChannelCredentials | None,
     compression: grpc.Compression | None,
-    connect_timeout_s: float = 5.0,
 ) -> ConnectionOptions:
     """The user's options over ours: what the user sets wins, down to `grpc.default_authority`."""
     merged = dict(_DEFAULTS)
-    # How long one attempt to connect may take.
-    merged["grpc.min_reconnect_backoff_ms"] = int(connect_timeout_s * 1000)
     merged["grpc.default_authority"] = service_authority(target)
     # Such a stream does not say that it ended unless somebody reads it to its end: it would be counted for ever.
     given = tuple(option for option in options or () if option[0] != ChannelOptions.SingleThreadedUnaryStream)

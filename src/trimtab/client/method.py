@@ -4,10 +4,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, cast
 
-from ..balance import Node, Request
+from ..balance import Node, Pick, Request
 from ..balance.request import NO_ATTRIBUTES, NO_METADATA
+from ..errors import TooManyRequests
 from . import attributes
 from .cluster import Cluster, Connection
+from .placement import place
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +46,13 @@ class MethodCalls:
         if not metadata and given is NO_ATTRIBUTES:
             return self._bare
         return Request(self._method.name, metadata or NO_METADATA, given)
+
+    def _placed(self, context: Request, wait_for_ready: bool | None) -> Pick | None:
+        """A node for a call, if it may start now. Otherwise it has to wait, or a placement has to refuse it."""
+        try:
+            return place(self._pick, context, wait_for_ready)
+        except TooManyRequests:
+            return None
 
     def _callable_for(self, node: Node) -> Any:
         """grpc's multi-callable on the node's connection, made once and let go with the connection."""

@@ -11,12 +11,15 @@ from collections.abc import Callable
 import grpc
 
 from ..balance import Connectivity, Pick, Request
-from ..errors import ControlPlaneUnreachable, TrimtabError, Unavailable
+from ..errors import ControlPlaneUnreachable, TooManyRequests, TrimtabError, Unavailable
 from .cluster import Cluster
 from .loop import Loop, Timer
 
 MAX_WAIT_S = 15.0
 """gRPC's xDS resource timer (gRFC A88) and Envoy's default initial_fetch_timeout."""
+
+
+_READY = Connectivity.READY
 
 
 class Refusal(Exception):
@@ -88,14 +91,23 @@ class Placement:
     def _try(self) -> None:
         if self._over:
             return
-        if (pick := place(self._cluster, self._request, self._wait_for_ready)) is not None:
+        try:
+            pick = place(self._cluster.pick, self._request, self._wait_for_ready)
+        except TooManyRequests as error:
+            # Not even who waits for ready waits for this: there are endpoints, and they have enough to do.
+            self._refuse(Refusal(grpc.StatusCode.UNAVAILABLE, str(error), error))
+            return
+        if pick is not None:
             self.cancel()
             self._placed(pick)
         elif (refusal := self._pointless()) is not None:
-            self.cancel()
-            self._refused(refusal)
+            self._refuse(refusal)
         else:
             self._cluster.add_waiter(self._try)
+
+    def _refuse(self, refusal: Refusal) -> None:
+        self.cancel()
+        self._refused(refusal)
 
     def _pointless(self) -> Refusal | None:
         if self._cluster.closed:
@@ -106,25 +118,24 @@ class Placement:
     def _timed_out(self) -> None:
         if self._over:
             return
-        self.cancel()
         waited_s = time.monotonic() - self._started_at
         error = _unreachable(self._cluster, self._request, waited_s)
         expired = self._deadline.at is not None
         code = grpc.StatusCode.DEADLINE_EXCEEDED if expired else grpc.StatusCode.UNAVAILABLE
-        self._refused(Refusal(code, str(error), error))
+        self._refuse(Refusal(code, str(error), error))
 
 
-def place(cluster: Cluster, request: Request, wait_for_ready: bool | None) -> Pick | None:
-    """A pick, if the call may start now.
+def place(pick: Callable[[Request], Pick | None], request: Request, wait_for_ready: bool | None) -> Pick | None:
+    """What `pick` picks, if the call may start now. Raises TooManyRequests.
 
     When nothing can be reached the balancer offers a failing endpoint, so that the caller learns gRPC's own error; a call
     that waits for ready is not interested in it.
     """
-    pick = cluster.pick(request)
-    if pick is not None and wait_for_ready and pick.node.connectivity is not Connectivity.READY:
-        pick.abandon()
+    picked = pick(request)
+    if wait_for_ready and picked is not None and picked.node.connectivity is not _READY:
+        picked.abandon()
         return None
-    return pick
+    return picked
 
 
 def _unreachable(cluster: Cluster, request: Request, waited_s: float) -> Unavailable:

@@ -27,6 +27,5 @@ def described(
     """The service to balance and the options of its connections. Raises TargetError or BootstrapError."""
     name = str(ServiceRef.parse(target))
     found = bootstraps.find(bootstrap, control_plane)
-    timeout_s = (policy or Policy()).connect_timeout_s
-    connections = connection_options(target, authority, options, credentials, compression, timeout_s)
+    connections = connection_options(target, authority, options, credentials, compression)
     return Service(name, found, policy, recorder), connections

@@ -36,7 +36,7 @@ class Policy:
     max_connections: int = 100
     """At most this many endpoints of the service are connected to by one channel; beyond it a stable subset is used."""
     connect_timeout_s: float = 5.0
-    """How long an endpoint may take to accept a connection."""
+    """How long an endpoint may take to accept a connection; for those opened from then on, when it changes."""
     load: str = "in_flight"
     """What an endpoint's load is: calls `in_flight`, `peak_ewma` (latency times calls in flight) or `cost` (the sum of what the
     calls in flight weigh, as their callers say)."""
@@ -51,8 +51,8 @@ class Policy:
     success_rate: SuccessRate | None = _SUCCESS_RATE
     """None: failures do not push traffic away."""
     max_requests: int | None = None
-    """Calls in flight to the service from one client beyond which calls fail at once; None: the client's default. Honoured by
-    Envoy and stock gRPC (gRFC A32)."""
+    """Calls in flight to the service beyond which a client's next call fails at once: per channel here, per process in Envoy and
+    stock gRPC (gRFC A32). None: no limit here, 1,024 there."""
     outlier_detection: OutlierDetection | None = None
     """None: endpoints are not ejected."""
     weighted_round_robin: WeightedRoundRobin = _WEIGHTED_ROUND_ROBIN

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from typing import Final
 
 from ..balance import Outcome, Request
+from ..errors import TooManyRequests
 from ..model import Assignment, Locality
 from .call import Call
 from .chooser import Chooser
@@ -47,7 +48,11 @@ class Client:
     def send(self, request: Request, demand_s: float) -> None:
         """Send one request that asks `demand_s` of work."""
         now = self._timeline.now
-        pick = self._chooser.pick(request)
+        try:
+            pick = self._chooser.pick(request)
+        except TooManyRequests:
+            self._ledger.write(now, 0.0, None, self.locality, REFUSED)
+            return
         if pick is None:
             self._ledger.write(now, 0.0, None, self.locality, NO_ENDPOINTS)
             return

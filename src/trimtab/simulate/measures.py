@@ -7,7 +7,6 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from .client import NO_ENDPOINTS
 from .deadlines import EXPIRED
 from .pod import OK
 from .scenario import Network
@@ -105,8 +104,7 @@ def _waited(run: Run, columns: Columns) -> NDArray[np.bool_]:
 
 
 def _cross_zone(run: Run, columns: Columns) -> float:
-    nowhere = run.ledger.statuses.index(NO_ENDPOINTS)
-    sent = columns.status != nowhere
+    sent = columns.pod >= 0
     if not sent.any():
         return 0.0
     index = {locality: number for number, locality in enumerate(run.ledger.localities)}
