@@ -160,7 +160,7 @@ class Balancer:
         """A node while some have a quota."""
         turn = next(self._turns)
         picker = unlimited if turn < self._granted_turn else plan.picker
-        node = picker.pick(request) if self.tracer is None else self._traced(picker, request)
+        node = picker.pick(request) if self._tracer is None else self._traced(picker, request)
         if node.quota is None or self._admitted(node, node.quota, turn):
             return node
         # Until somebody's next pick is granted, nobody with a quota need be looked at.
