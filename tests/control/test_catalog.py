@@ -10,6 +10,7 @@ from tests.control.objects import endpoint, endpoint_slice, node, service
 from trimtab.control.catalog import Catalog, ServicePort
 from trimtab.control.kubernetes import EndpointSlice, Object, ObjectKey, ServicePortSpec, SliceEndpoint, SlicePort
 from trimtab.model import Endpoint, Health, Locality, Policy, ServiceRef
+from trimtab.xds.cluster import DnsTarget
 
 PAYMENTS = ServiceRef("payments", "prod", "8080")
 
@@ -210,6 +211,34 @@ def test_the_two_families_of_a_pod_are_one_endpoint(families: list[str] | None, 
     assert endpoints(filled) == [Endpoint(address, 9090, additional_addresses=(additional,), hostname="a", uid="uid-a")]
 
 
+def test_an_external_name_is_its_name_at_the_ports_of_the_service() -> None:
+    external = service(ServicePortSpec(8080, "pg"), type="ExternalName", external_name="db.example")
+    filled = catalog(external, endpoint_slice(endpoint("10.0.0.1")))
+    found = port(filled)
+    assert found.external == DnsTarget("db.example", 8080)
+    assert not len(found.assignment)
+    ref = ServiceRef("payments", "prod")
+    assert filled.why_missing(ref) == (
+        "service prod/payments is an ExternalName for db.example: it has no endpoints to balance; connect to db.example:8080 "
+        "instead"
+    )
+    filled.apply([service()], ())
+    assert port(filled).external is None
+    assert len(port(filled).assignment) == 1
+
+
+def test_slices_of_several_managers_are_one_service() -> None:
+    """The controller's, a mesh's, and those mirrored from Endpoints, which may name no Pod."""
+    managers = ("endpointslice-controller.k8s.io", "mesh.example", "endpointslicemirroring-controller.k8s.io")
+    parts = [endpoint_slice(endpoint(f"10.0.0.{n}"), name=f"payments-{n}") for n in range(len(managers))]
+    for part, manager in zip(parts, managers, strict=True):
+        assert part.metadata.labels is not None
+        part.metadata.labels["endpointslice.kubernetes.io/managed-by"] = manager
+    # Mirrored Endpoints and the slice they became a copy of list the same address.
+    parts.append(endpoint_slice(endpoint("10.0.0.0"), name="payments-mirrored"))
+    assert [found.address for found in endpoints(catalog(service(), *parts))] == ["10.0.0.0", "10.0.0.1", "10.0.0.2"]
+
+
 def test_fqdn_slices_are_passed_over() -> None:
     filled = catalog(service(), endpoint_slice(endpoint("db.example"), address_type="FQDN"))
     assert endpoints(filled) == []
@@ -271,7 +300,13 @@ def test_a_mistake_in_the_policy_keeps_the_last_good_one(mistake: str) -> None:
             "service prod/payments has several ports, say which: 8080 (grpc), 9000 (metrics)",
         ),
         (ServiceRef("ghost", "prod"), "there are EndpointSlices for prod/ghost, but no Service of that name"),
-        (ServiceRef("db", "prod"), "service prod/db is an ExternalName for db.example: it has no endpoints to balance"),
+        (
+            ServiceRef("db", "prod", "5433"),
+            (
+                "service prod/db is an ExternalName for db.example without such a port: declare it in spec.ports, so that Envoy "
+                "and stock gRPC can be told of it"
+            ),
+        ),
     ],
 )
 def test_a_name_that_means_nothing_is_explained(ref: ServiceRef, says: str) -> None:

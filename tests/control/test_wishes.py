@@ -10,7 +10,7 @@ from trimtab.control.catalog import Catalog
 from trimtab.control.census import Census
 from trimtab.control.kubernetes import EndpointSlice, Hint, Hints, SliceEndpoint
 from trimtab.control.resource_store import ResourceStore
-from trimtab.model import Locality
+from trimtab.model import Assignment, Endpoint, Health, Locality
 from trimtab.xds.assignment import decode_assignment
 from trimtab.xds.discovery import ClientNode
 from trimtab.xds.resource_type import ENDPOINTS
@@ -36,16 +36,23 @@ def store(*slices: EndpointSlice, policy: str | None = None, **spec: Any) -> Res
     return made
 
 
-def told(made: ResourceStore, name: str = NAME, *, zone: str = "", node: str = "", pod_ip: str = "") -> Told:
+def answer(made: ResourceStore, name: str = NAME, *, zone: str = "", node: str = "", pod_ip: str = "") -> Assignment:
     """What a client there gets, from the bytes."""
     client = ClientNode(metadata={"NODE_NAME": node, "POD_IP": pod_ip}, locality=Locality(zone=zone))
     resource = made.get(ENDPOINTS, name, made.audience(client))
     assert resource is not None
-    assignment = decode_assignment(b"\x0a\x01x" + resource.body)
+    return decode_assignment(b"\x0a\x01x" + resource.body)
+
+
+def told(made: ResourceStore, name: str = NAME, **where: str) -> Told:
     found: dict[int, list[str]] = {}
-    for priority, one in assignment.endpoints():
+    for priority, one in answer(made, name, **where).endpoints():
         found.setdefault(priority, []).append(one.address.rpartition(".")[2])
     return [(priority, sorted(numbers)) for priority, numbers in sorted(found.items())]
+
+
+def endpoints(made: ResourceStore, **where: str) -> list[Endpoint]:
+    return [one for _, one in answer(made, **where).endpoints()]
 
 
 @pytest.mark.parametrize("distribution", ["PreferClose", "PreferSameZone"])
@@ -94,6 +101,14 @@ def test_local_traffic_stays_on_the_node_whatever_happens() -> None:
     assert told(made, node="n9", zone="a") == []
     assert told(made, zone="a") == []
     assert told(store(internal_traffic_policy="Cluster"), node="n9") == [(0, ["1", "2", "3", "4", "5"])]
+
+
+def test_local_traffic_falls_back_to_what_terminates_there_and_still_serves() -> None:
+    draining = {"ready": False, "serving": True, "terminating": True}
+    made = store(endpoint_slice(pod(1, "n1", "a", **draining), pod(2, "n2", "a")), internal_traffic_policy="Local")
+    (found,) = endpoints(made, node="n1")
+    assert found.health is Health.HEALTHY
+    assert {one.address: one.health for one in endpoints(made, node="n2")} == {"10.0.0.2": Health.HEALTHY}
 
 
 def test_the_node_of_a_client_is_that_of_its_pod() -> None:

@@ -1,3 +1,5 @@
+import pytest
+
 from tests.xds.envoy_messages import (
     cluster_pb2,
     http_protocol_options_pb2,
@@ -6,7 +8,7 @@ from tests.xds.envoy_messages import (
     wrr_locality_pb2,
 )
 from trimtab.model import OutlierDetection, Policy
-from trimtab.xds.cluster import POLICY_TYPE, encode_cluster
+from trimtab.xds.cluster import POLICY_TYPE, DnsTarget, encode_cluster
 from trimtab.xds.dialect import Dialect
 
 
@@ -91,3 +93,18 @@ def test_the_dialect_follows_the_user_agent() -> None:
     assert Dialect.of("gRPC C-core linux Python") is Dialect.GRPC
     assert Dialect.of("trimtab-python") is Dialect.GRPC
     assert Dialect.of("") is Dialect.GRPC
+
+
+@pytest.mark.parametrize(
+    ("dialect", "kind"),
+    [(Dialect.GRPC, cluster_pb2.Cluster.LOGICAL_DNS), (Dialect.ENVOY, cluster_pb2.Cluster.STRICT_DNS)],
+)
+def test_what_dns_knows_is_one_endpoint_in_one_locality(dialect: Dialect, kind: int) -> None:
+    # gRFC A37 refuses anything else.
+    body = encode_cluster(Policy(), dialect, http2=True, target=DnsTarget("db.example", 5432))
+    message = cluster_pb2.Cluster.FromString(body)
+    assert message.type == kind
+    assert not message.HasField("eds_cluster_config")
+    ((endpoint,),) = [group.lb_endpoints for group in message.load_assignment.endpoints]
+    address = endpoint.endpoint.address.socket_address
+    assert (address.address, address.port_value) == ("db.example", 5432)

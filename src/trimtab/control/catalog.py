@@ -10,6 +10,7 @@ from ..model import Locality, Policy, ServiceRef
 from .address_index import AddressIndex
 from .join import ServicePort, join
 from .kubernetes import (
+    EXTERNAL_NAME,
     POLICY_ANNOTATION,
     REGION_LABEL,
     ZONE_LABEL,
@@ -98,8 +99,8 @@ class Catalog:
         if service is None:
             return self._why_no_service(ref, key)
         label = f"service {key[0]}/{key[1]}"
-        if service.spec.type == "ExternalName":
-            return f"{label} is an ExternalName for {service.spec.external_name}: it has no endpoints to balance"
+        if service.spec.type == EXTERNAL_NAME:
+            return _why_no_endpoints(label, service, self.get(ref))
         ports = {port.ref: port for port in self._ports.get(key, {}).values()}
         listed = ", ".join(sorted(map(_describe, ports.values())))
         if not ports:
@@ -176,7 +177,7 @@ class Catalog:
             self._policies.pop(key, None)
             self.problems.pop(key, None)
             self._readiness.forget(key)
-        elif service.spec.type != "ExternalName":
+        else:
             joined = join(
                 service, self._slices.get(key, {}).values(), self._policy(key, service), self.locate, self._pods.of
             )
@@ -215,6 +216,13 @@ def _differs(port: ServicePort, before: ServicePort | None) -> bool:
     # Dates are no part of a version, and no client is told of them alone; whoever asks next gets what other replicas tell too.
     pairs = zip(port.assignment.endpoints(), before.assignment.endpoints(), strict=True)
     return any(mine.ready_since != theirs.ready_since for (_, mine), (_, theirs) in pairs)
+
+
+def _why_no_endpoints(label: str, service: Service, port: ServicePort | None) -> str:
+    external = f"{label} is an ExternalName for {service.spec.external_name}"
+    if port is not None:
+        return f"{external}: it has no endpoints to balance; connect to {port.external} instead"
+    return f"{external} without such a port: declare it in spec.ports, so that Envoy and stock gRPC can be told of it"
 
 
 def _describe(port: ServicePort) -> str:

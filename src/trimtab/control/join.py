@@ -5,8 +5,9 @@ from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from ..model import Assignment, Endpoint, Health, Locality, LocalityEndpoints, Policy, ServiceRef
+from ..xds.cluster import DnsTarget
 from ..xds.version import assignment_version
-from .kubernetes import Conditions, EndpointSlice, Service, ServicePortSpec, SliceEndpoint, SlicePort
+from .kubernetes import EXTERNAL_NAME, Conditions, EndpointSlice, Service, ServicePortSpec, SliceEndpoint, SlicePort
 from .pods import PodFacts
 from .wishes import NO_WISH, Wish, near
 
@@ -33,13 +34,17 @@ class ServicePort:
     """Whether the endpoints speak HTTP/2, as far as the port says."""
     wish: Wish = NO_WISH
     """Where the Service itself wants calls to go."""
+    external: DnsTarget | None = None
+    """What clients are to find by DNS, because the Service is an ExternalName; None: it is none."""
 
 
 def join(
     service: Service, slices: Iterable[EndpointSlice], policy: Policy, locate: Locate, pod_of: PodOf
 ) -> Sequence[ServicePort]:
     """The ports of `service` with their endpoints. `slices` come in the order in which they were applied."""
-    slices = [part for part in slices if part.address_type in _FAMILY]
+    # An ExternalName has no endpoints, whatever slices say: kube-dns answers with its name, and kube-proxy passes it over.
+    external = service.spec.type == EXTERNAL_NAME
+    slices = [] if external else [part for part in slices if part.address_type in _FAMILY]
     ports = _ports(service, slices)
     return [_join_port(service, port, len(ports) == 1, slices, policy, locate, pod_of) for port in ports]
 
@@ -88,7 +93,15 @@ def _join_port(
         policy=policy,
         http2=_speaks_http2(port),
         wish=_wish(service, slices, port.name or "", locate),
+        external=_external(service, port),
     )
+
+
+def _external(service: Service, port: ServicePortSpec) -> DnsTarget | None:
+    if service.spec.type != EXTERNAL_NAME or not service.spec.external_name:
+        return None
+    # DNS answers with another name and leaves the port alone: target ports have no meaning here.
+    return DnsTarget(service.spec.external_name, port.port)
 
 
 def _wish(service: Service, slices: Iterable[EndpointSlice], port_name: str, locate: Locate) -> Wish:

@@ -11,6 +11,8 @@ from msgspec import Meta, Struct, field
 SERVICE_NAME_LABEL = "kubernetes.io/service-name"
 ZONE_LABEL = "topology.kubernetes.io/zone"
 REGION_LABEL = "topology.kubernetes.io/region"
+EXTERNAL_NAME = "ExternalName"
+"""The type of a Service that is a name for something outside of the cluster."""
 POLICY_ANNOTATION = "trimtab.dev/policy"
 
 Port = Annotated[int, Meta(ge=1, le=65535)]

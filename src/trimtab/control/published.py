@@ -8,6 +8,7 @@ from ..xds.assignment import encode_body
 from ..xds.resource import Resource
 from ..xds.version import assignment_version
 from .catalog import ServicePort
+from .last_resort import last_resort
 from .subsets import subsets
 from .wishes import Place
 from .zone_view import zone_view
@@ -35,7 +36,9 @@ class Published:
         """
         subset = self._served(subset)
         whole = self._assignment if subset is None else self._parts(subset[0]).get(subset[1], self._nothing)
-        return whole if place is None else zone_view(self.port.wish.view(whole, place), place.zone, shares)
+        if place is None:
+            return last_resort(whole)
+        return zone_view(last_resort(self.port.wish.view(whole, place)), place.zone, shares)
 
     def resource(self, subset: Subset | None, place: Place, shares: Shares | None) -> Resource:
         """The same, encoded without its name."""

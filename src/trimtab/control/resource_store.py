@@ -9,7 +9,7 @@ import structlog
 
 from ..errors import TargetError
 from ..model import Assignment, Policy, ServiceRef
-from ..xds.cluster import encode_cluster
+from ..xds.cluster import DnsTarget, encode_cluster
 from ..xds.dialect import Dialect
 from ..xds.discovery import ClientNode
 from ..xds.listener import encode_listener
@@ -165,11 +165,13 @@ class ResourceStore:
         if published is None:
             return None
         if type_url == ENDPOINTS:
+            if published.port.external is not None:
+                return None
             subset = ServiceRef.parse(name).subset
             place = Place(audience.zone, audience.node)
             return published.resource(subset, place, self._shares(published, subset))
         if type_url == CLUSTERS:
-            return _cluster(published.port.policy, audience.dialect, published.port.http2)
+            return _cluster(published.port.policy, audience.dialect, published.port.http2, published.port.external)
         return _listener(name) if type_url == LISTENERS else None
 
     def why_missing(self, name: str, audience: Audience) -> str:
@@ -199,9 +201,10 @@ class ResourceStore:
 
 
 @lru_cache(maxsize=1024)
-def _cluster(policy: Policy, dialect: Dialect, http2: bool) -> Resource:
-    body = encode_cluster(policy, dialect, http2=http2)
-    return Resource(content_version(policy, dialect.value, http2), body)
+def _cluster(policy: Policy, dialect: Dialect, http2: bool, external: DnsTarget | None) -> Resource:
+    body = encode_cluster(policy, dialect, http2=http2, target=external)
+    # What finds its endpoints here keeps the version it had before there was anything else.
+    return Resource(content_version(policy, dialect.value, http2, *((external,) if external else ())), body)
 
 
 @lru_cache(maxsize=16_384)

@@ -4,6 +4,7 @@ A cluster's `load_balancing_policy` is an ordered list of which a client takes t
 as a TypedStruct that others skip; what follows depends on the dialect (docs/adr/0009).
 """
 
+from dataclasses import dataclass
 from typing import Any
 
 from google.protobuf import json_format
@@ -29,14 +30,24 @@ _OUTLIER_COUNTS = (
 _HTTP_OPTIONS = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
 
 
-def encode_cluster(policy: Policy, dialect: Dialect, *, http2: bool) -> bytes:
-    """A Cluster without its name; its endpoints are those of the assignment of the same name.
+@dataclass(frozen=True, slots=True)
+class DnsTarget:
+    """What clients find by DNS themselves."""
+
+    host: str
+    port: int
+
+    def __str__(self) -> str:
+        return f"{self.host}:{self.port}"
+
+
+def encode_cluster(policy: Policy, dialect: Dialect, *, http2: bool, target: DnsTarget | None = None) -> bytes:
+    """A Cluster without its name; its endpoints are those of the assignment of the same name, or what DNS says of `target`.
 
     `http2` says what Envoy is to speak to the endpoints; gRPC clients speak nothing else and are not told.
     """
-    cluster = messages.Cluster(type="EDS", lb_policy="ROUND_ROBIN")
-    cluster.eds_cluster_config.eds_config.ads.SetInParent()
-    cluster.eds_cluster_config.eds_config.resource_api_version = messages.API_V3
+    cluster = messages.Cluster(lb_policy="ROUND_ROBIN")
+    _encode_discovery(cluster, dialect, target)
     cluster.connect_timeout.FromMilliseconds(round(policy.connect_timeout_s * 1000))
     _encode_limits(cluster, policy)
     _add(cluster.load_balancing_policy, _own_policy(policy))
@@ -46,6 +57,23 @@ def encode_cluster(policy: Policy, dialect: Dialect, *, http2: bool) -> bytes:
     else:
         _add(cluster.load_balancing_policy, _grpc_wrr_locality())
     return bytes(cluster.SerializeToString(deterministic=True))
+
+
+def _encode_discovery(cluster: Any, dialect: Dialect, target: DnsTarget | None) -> None:
+    if target is None:
+        cluster.type = messages.DISCOVERY_TYPES["EDS"].number
+        cluster.eds_cluster_config.eds_config.ads.SetInParent()
+        cluster.eds_cluster_config.eds_config.resource_api_version = messages.API_V3
+        return
+    # gRPC knows one kind, with exactly one locality and one endpoint (gRFC A37); Envoy's other one balances over all addresses.
+    kind = "STRICT_DNS" if dialect is Dialect.ENVOY else "LOGICAL_DNS"
+    cluster.type = messages.DISCOVERY_TYPES[kind].number
+    cluster.dns_lookup_family = messages.Cluster.V4_PREFERRED
+    cluster.load_assignment.cluster_name = str(target)
+    locality = cluster.load_assignment.endpoints.add()
+    locality.load_balancing_weight.value = 1
+    address = locality.lb_endpoints.add().endpoint.address.socket_address
+    address.address, address.port_value = target.host, target.port
 
 
 def decode_policy(data: bytes) -> tuple[str, Policy | PolicyError]:

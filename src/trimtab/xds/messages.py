@@ -38,6 +38,7 @@ DiscoveryRequest: Any = _message("envoy.service.discovery.v3.DiscoveryRequest")
 DiscoveryResponse: Any = _message("envoy.service.discovery.v3.DiscoveryResponse")
 
 Cluster: Any = _message("envoy.config.cluster.v3.Cluster")
+DISCOVERY_TYPES: Any = _enum("envoy.config.cluster.v3.Cluster.DiscoveryType")
 API_V3: int = _enum("envoy.config.core.v3.ApiVersion")["V3"].number
 LeastRequest: Any = _message("envoy.extensions.load_balancing_policies.least_request.v3.LeastRequest")
 RoundRobin: Any = _message("envoy.extensions.load_balancing_policies.round_robin.v3.RoundRobin")
