@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from tests.control.objects import endpoint, endpoint_slice, node, service
 from trimtab.control.catalog import Catalog, ServicePort
 from trimtab.control.kubernetes import EndpointSlice, Object, ObjectKey, ServicePortSpec, SliceEndpoint, SlicePort
+from trimtab.control.policy_defaults import PolicyDefaults
 from trimtab.model import Endpoint, Health, Locality, Policy, ServiceRef
 from trimtab.xds.cluster import DnsTarget
 
@@ -319,6 +320,18 @@ def test_a_name_that_means_nothing_is_explained(ref: ServiceRef, says: str) -> N
     )
     assert filled.get(ref) is None
     assert filled.why_missing(ref) == says
+
+
+def test_other_defaults_change_the_services_they_are_for_under_all_their_names() -> None:
+    filled = catalog(service(), service(name="orders", policy="max_connections: 7"))
+    (change,) = [change for change in filled.adopt(PolicyDefaults({}, {"prod": {"max_connections": 7}})) if change]
+    assert {ref.name for ref in change} == {"payments"}
+    moved = {id(port) for port in change.values()}
+    assert len(change) > len(moved) == 1
+    assert port(filled).policy == Policy(max_connections=7)
+    # And those that come later.
+    filled.apply([service(name="late")], ())
+    assert port(filled, ServiceRef("late", "prod", "8080")).policy == Policy(max_connections=7)
 
 
 def test_only_what_really_changed_is_reported() -> None:

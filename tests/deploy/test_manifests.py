@@ -15,6 +15,7 @@ from tests.cli.serving import failing
 from tests.deploy.kustomize import Object, build, documents
 from trimtab.cli.serve import serve
 from trimtab.control.kube.kinds import ALWAYS, PODS, Kind
+from trimtab.control.policy_defaults import PolicyDefaults
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
 BASE, OVERLAYS, PODS_TOO = (DEPLOY / "kustomize" / part for part in ("base", "overlays", "components/pods"))
@@ -120,6 +121,11 @@ def test_what_is_written_or_read_is_mounted(folder: tuple[Path, ...]) -> None:
             assert mount.get("readOnly", False) is (option != "state-dir")
             # Files that change must be seen to change.
             assert "subPath" not in mount
+
+
+def test_the_configuration_is_one() -> None:
+    configuration = one(build(BASE), "ConfigMap")["data"]
+    PolicyDefaults.parse(configuration[Path(arguments(BASE)["config"]).name])
 
 
 @pytest.mark.parametrize(("folder", "kinds"), [((BASE,), ALWAYS), ((BASE, PODS_TOO), (*ALWAYS, PODS))])

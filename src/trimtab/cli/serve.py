@@ -9,6 +9,7 @@ from cyclopts import Parameter
 from ..control.control_plane import CENSUS_WARM_UP_S, Settings, run
 from ..errors import TargetError, TrimtabError
 from ..model import ServiceRef
+from .config import config_file
 from .listen_address import ListenAddress
 from .logs import Level, configure
 from .sources import SourceOptions
@@ -23,6 +24,7 @@ def serve(
     namespace: Annotated[tuple[str, ...], Parameter(negative="")] = (),
     selector: str = "",
     watch_pods: Annotated[bool, Parameter(negative="")] = False,
+    config: Path | None = None,
     state_dir: Path | None = None,
     state_max_age: float = 3600.0,
     withdrawal_share: float = 0.5,
@@ -55,6 +57,8 @@ def serve(
     watch_pods
         Follow Pods too: for subsets by Pod label, and so that slow start goes by when a Pod said it became ready. It takes a
         permission more, and memory for every Pod.
+    config
+        File with policy defaults for all services and for those of a namespace. It is taken up anew when it changes.
     state_dir
         Folder for the last known state, to start from while the API server is away.
     state_max_age
@@ -91,11 +95,25 @@ def serve(
         source = SourceOptions(
             manifests, kubeconfig, context, namespace, selector, watch_pods, state_dir, state_max_age, withdrawal_share
         ).source()
+        defaults = None if config is None else config_file(config)
         certificates = Tls(tls_cert, tls_key, tls_client_ca).certificates(replicas=bool(listed or service))
     except TrimtabError as error:
         _fail(error, code=2)
     try:
-        run(Settings(source, xds.host, xds.port, http.host, http.port, listed, service, census_warm_up, certificates))
+        run(
+            Settings(
+                source,
+                xds.host,
+                xds.port,
+                http.host,
+                http.port,
+                peers=listed,
+                peer_service=service,
+                census_warm_up_s=census_warm_up,
+                certificates=certificates,
+                policy_defaults=defaults,
+            )
+        )
     except TrimtabError as error:
         _fail(error, code=1)
 

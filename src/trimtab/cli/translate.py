@@ -3,6 +3,7 @@
 import json
 import logging
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -11,15 +12,17 @@ from cyclopts import Parameter
 from rich.console import Console
 
 from ..control.offline import TYPES, Offline, read_manifests
-from ..errors import ManifestError, ServiceNotFound
+from ..errors import ManifestError, ServeError, ServiceNotFound
 from ..xds.dialect import Dialect
 from ..xds.resource import Audience
+from .config import config_file
 from .output import fail
 
 
 def translate(
     *services: str,
     file: Annotated[Path, Parameter(name=["--file", "-f"])],
+    config: Path | None = None,
     types: Annotated[tuple[Literal["lds", "cds", "eds"], ...], Parameter(name="--type", negative=())] = (),
     client: Literal["grpc", "envoy"] = "grpc",
     zone: str = "",
@@ -37,6 +40,8 @@ def translate(
         Only these, by any form of their names; without any, all there are.
     file
         Folder of manifests, or a single one; /dev/stdin reads what is piped in.
+    config
+        File with policy defaults, as `trimtab serve` takes it.
     types
         Only resources of this type; may be repeated.
     client
@@ -53,9 +58,10 @@ def translate(
     # What goes wrong is said below, once.
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
     try:
+        defaults = None if config is None else config_file(config)
         census = dict(map(_zone_count, clients_in))
-        offline = Offline(read_manifests(file), census)
-    except (ManifestError, ValueError) as error:
+        offline = Offline(read_manifests(file), census, None if defaults is None else defaults.defaults)
+    except (ManifestError, ServeError, ValueError) as error:
         fail("translate", error, code=2)
     audience = Audience(namespace, Dialect(client), zone)
     names = services or tuple(offline.services)
@@ -64,7 +70,7 @@ def translate(
     except ServiceNotFound as error:
         fail("translate", error, code=1)
     _print(json.dumps(responses, indent=None if as_json else 2))
-    sys.exit(_complain(offline))
+    sys.exit(_complain([*([defaults.problem] if defaults and defaults.problem else []), *offline.problems()], offline))
 
 
 def _zone_count(text: str) -> tuple[str, int]:
@@ -82,10 +88,9 @@ def _print(text: str) -> None:
         sys.stdout.write(text + "\n")
 
 
-def _complain(offline: Offline) -> int:
+def _complain(problems: Sequence[str], offline: Offline) -> int:
     for repair in offline.repairs():
         sys.stderr.write(f"trimtab translate: repaired: {repair}\n")
-    problems = list(offline.problems())
     for problem in problems:
         sys.stderr.write(f"trimtab translate: {problem}\n")
     return 1 if problems else 0

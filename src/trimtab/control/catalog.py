@@ -1,11 +1,9 @@
 """Services, EndpointSlices, Nodes and Pods joined into what can be published. A change touches only the services it is about."""
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import replace
 
-import yaml
-
-from ..errors import PolicyError
 from ..model import Locality, Policy, ServiceRef
 from .address_index import AddressIndex
 from .join import ServicePort, join
@@ -23,9 +21,10 @@ from .kubernetes import (
     SliceEndpoint,
 )
 from .pods import Pods
+from .policies import Policies
+from .policy_defaults import PolicyDefaults
 from .readiness import Readiness
 from .references import References, ServiceKey
-from .yaml_data import read_document
 
 __all__ = ["Catalog", "ServiceKey", "ServicePort"]
 
@@ -36,8 +35,8 @@ Changes = Mapping[ServiceRef, ServicePort | None]
 class Catalog:
     """Every service known, and the ports it can be reached by."""
 
-    def __init__(self, readiness: Readiness | None = None) -> None:
-        """`readiness` is what an earlier life remembers; by default nothing."""
+    def __init__(self, readiness: Readiness | None = None, defaults: PolicyDefaults | None = None) -> None:
+        """`readiness` is what an earlier life remembers, `defaults` what services are given; by default nothing."""
         self._services: dict[ServiceKey, Service] = {}
         # In the order in which slices were applied: where two disagree about an endpoint, the later one is right.
         self._slices: defaultdict[ServiceKey, dict[str, EndpointSlice]] = defaultdict(dict)
@@ -47,11 +46,14 @@ class Catalog:
         self._in_pod: References[tuple[str, str]] = References()
         self._addresses = AddressIndex()
         self._owner: dict[ObjectKey, ServiceKey] = {}
-        self._policies: dict[ServiceKey, Policy] = {}
+        self._policies = Policies(defaults or PolicyDefaults())
         self._ports: dict[ServiceKey, dict[ServiceRef, ServicePort]] = {}
         self._readiness = readiness or Readiness()
-        self.problems: dict[ServiceKey, str] = {}
+
+    @property
+    def problems(self) -> Mapping[ServiceKey, str]:
         """Services whose policy annotation is wrong; their last good policy stays."""
+        return self._policies.problems
 
     def apply(self, upserts: Iterable[Object], deletes: Iterable[ObjectKey]) -> Changes:
         """Take in objects that are new or changed, and keys of those that are gone; what follows from it."""
@@ -64,6 +66,22 @@ class Catalog:
         for service in touched:
             changes |= self._rejoin(service)
         return changes
+
+    def adopt(self, defaults: PolicyDefaults) -> Iterator[Changes]:
+        """Give services other policies by default; what follows from it, service by service.
+
+        Objects may be taken in meanwhile.
+        """
+        self._policies.defaults = defaults
+        for key in tuple(self._ports):
+            service, ports = self._services.get(key), self._ports.get(key)
+            if service is not None and ports is not None:
+                policy = self._policy(key, service)
+                # All names of a port share it, before and after.
+                moved = {id(port): replace(port, policy=policy) for port in ports.values() if port.policy != policy}
+                changes = {ref: moved[id(port)] for ref, port in ports.items() if id(port) in moved}
+                self._ports[key] = {**ports, **changes}
+                yield changes
 
     def get(self, ref: ServiceRef) -> ServicePort | None:
         """What is published under a name."""
@@ -174,8 +192,7 @@ class Catalog:
         after: dict[ServiceRef, ServicePort] = {}
         service = self._services.get(key)
         if service is None:
-            self._policies.pop(key, None)
-            self.problems.pop(key, None)
+            self._policies.forget(key)
             self._readiness.forget(key)
         else:
             joined = join(
@@ -192,15 +209,7 @@ class Catalog:
         return gone | {ref: port for ref, port in after.items() if _differs(port, before.get(ref))}
 
     def _policy(self, key: ServiceKey, service: Service) -> Policy:
-        text = (service.metadata.annotations or {}).get(POLICY_ANNOTATION)
-        try:
-            policy = Policy() if text is None else Policy.from_mapping(read_document(text))
-        except (yaml.YAMLError, PolicyError) as error:
-            self.problems[key] = f"service {key[0]}/{key[1]}: annotation {POLICY_ANNOTATION}: {error}"
-            return self._policies.get(key, Policy())
-        self.problems.pop(key, None)
-        self._policies[key] = policy
-        return policy
+        return self._policies.of(key, (service.metadata.annotations or {}).get(POLICY_ANNOTATION))
 
     def locate(self, endpoint: SliceEndpoint) -> Locality:
         """Where an endpoint runs, as far as its slice and its Node say."""

@@ -21,6 +21,8 @@ from .inspection import Inspection
 from .kubernetes import Object, ObjectKey
 from .metrics import Metrics
 from .peers import Peers
+from .policy_defaults import PolicyDefaults
+from .policy_defaults_file import PolicyDefaultsFile
 from .portions import portions
 from .resource_store import ResourceStore
 from .source import Source
@@ -50,6 +52,7 @@ class Settings:
     census_warm_up_s: float = CENSUS_WARM_UP_S
     certificates: Certificates | None = None
     """TLS on the xDS port, and between replicas; None: plain text."""
+    policy_defaults: PolicyDefaultsFile | None = None
 
 
 class ControlPlane:
@@ -58,7 +61,8 @@ class ControlPlane:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._source = settings.source
-        self._catalog = Catalog(settings.source.readiness)
+        file = settings.policy_defaults
+        self._catalog = Catalog(settings.source.readiness, None if file is None else file.defaults)
         self._census = Census()
         self._metrics = Metrics()
         self._store = ResourceStore(self._catalog, self._census)
@@ -94,14 +98,15 @@ class ControlPlane:
         try:
             async with asyncio.TaskGroup() as tasks:
                 await self._listen()
-                following = tasks.create_task(self._follow())
-                warming = tasks.create_task(self._warm_census())
+                own = [
+                    tasks.create_task(task) for task in (self._follow(), self._warm_census(), self._follow_defaults())
+                ]
                 self._peers.start()
                 await stop.wait()
                 self._stopping = True
                 log.info("draining", streams=len(self._xds.sessions))
-                following.cancel()
-                warming.cancel()
+                for task in own:
+                    task.cancel()
                 await self._peers.stop()
                 await self._xds.stop(DRAIN_GRACE_S)
         except* TrimtabError as failed:
@@ -116,6 +121,8 @@ class ControlPlane:
         yield from self._source.problems
         if self._settings.certificates is not None and (problem := self._settings.certificates.problem):
             yield f"certificate refused, the last good one stays: {problem}"
+        if self._settings.policy_defaults is not None and (problem := self._settings.policy_defaults.problem):
+            yield f"policy defaults refused, the last good ones stay: {problem}"
 
     async def _listen(self) -> None:
         settings = self._settings
@@ -142,6 +149,23 @@ class ControlPlane:
                 if not self._loaded:
                     self._begin()
                 self._report_policies()
+
+    async def _follow_defaults(self) -> None:
+        file = self._settings.policy_defaults
+        if file is not None:
+            async for defaults in file.follow():
+                services = await self._adopt(defaults)
+                log.info("policy defaults taken up", services_changed=services)
+
+    async def _adopt(self, defaults: PolicyDefaults) -> int:
+        changed = 0
+        for changes in self._catalog.adopt(defaults):
+            if changes:
+                self._store.apply(changes)
+                changed += 1
+            await asyncio.sleep(0)
+        self._report_policies()
+        return changed
 
     def _take_in(self, upserts: Sequence[Object], deletes: Sequence[ObjectKey]) -> None:
         changes = self._catalog.apply(upserts, deletes)
@@ -198,6 +222,12 @@ class ControlPlane:
             "Endpoints served.",
             lambda: sum(len(port.assignment) for port in catalog.service_ports()),
         )
+        if (policy_defaults := self._settings.policy_defaults) is not None:
+            observe(
+                "trimtab_policy_defaults_refused",
+                "1 while the configuration file cannot be used as it is; the last good defaults stay.",
+                lambda: bool(policy_defaults.problem),
+            )
         if (certificates := self._settings.certificates) is not None:
             observe(
                 "trimtab_tls_certificate_refused",

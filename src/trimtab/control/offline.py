@@ -15,6 +15,7 @@ from .gate import Refused, gate
 from .manifest_set import ManifestSet
 from .manifest_source import is_manifest
 from .manifests import Parsed, Problem, parse
+from .policy_defaults import PolicyDefaults
 from .resource_store import ResourceStore
 
 _TYPE_URLS = {short: type_url for type_url, short in SHORT_NAMES.items()}
@@ -41,10 +42,12 @@ def _parse(name: str, data: bytes) -> Parsed:
 class Offline:
     """A control plane's state as of one moment that nobody is connected to."""
 
-    def __init__(self, files: Mapping[str, Parsed], clients: Mapping[str, int]) -> None:
+    def __init__(
+        self, files: Mapping[str, Parsed], clients: Mapping[str, int], defaults: PolicyDefaults | None = None
+    ) -> None:
         """`clients` says how many clients each service has in each zone; empty: not known."""
         self._manifests = ManifestSet()
-        self._catalog = Catalog()
+        self._catalog = Catalog(defaults=defaults)
         self._census = Census()
         self._store = ResourceStore(self._catalog, self._census)
         changes = self._manifests.update(files)
