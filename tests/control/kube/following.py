@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
 
@@ -76,11 +77,19 @@ async def following(
     guard: GuardSettings = NO_GUARD,
     state: Path | None = None,
     state_max_age_s: float = 3600.0,
+    clock: Callable[[], float] = time.monotonic,
     wait: bool = True,
 ) -> AsyncIterator[Follower]:
     """A source that follows what is at `url`; by default once it is synced."""
     state_dir = None if state is None else StateDir(state, state_max_age_s)
-    source = WatchSource("test", credentials or access(url), scope or Scope(), guard=guard, state_dir=state_dir)
+    source = WatchSource(
+        "test",
+        credentials or access(url),
+        scope or Scope(),
+        guard=guard,
+        state_dir=state_dir,
+        clock=clock,
+    )
     follower = Follower(source)
     task = asyncio.create_task(follower.follow())
     try:

@@ -198,8 +198,8 @@ def test_it_can_be_turned_off() -> None:
 
 def test_a_withdrawal_is_told_from_a_move() -> None:
     guarded = Guarded()
-    assert guarded.guard.withdraws([part(0, 1, 2, 3)], [])
-    assert guarded.guard.withdraws([], [slice_key(0)])
-    assert not guarded.guard.withdraws([part(0, 1, 2, 3), part(0, 4, index=2)], [])
-    assert not guarded.guard.withdraws([part(0, 1, 2, 3, 4, 5)], [])
-    assert not guarded.guard.withdraws([part(0, 1, 2, 3, 4, index=2)], [slice_key(0)])
+    assert guarded.guard.lost([part(0, 1, 2, 3)], [])
+    assert guarded.guard.lost([], [slice_key(0)])
+    assert not guarded.guard.lost([part(0, 1, 2, 3), part(0, 4, index=2)], [])
+    assert not guarded.guard.lost([part(0, 1, 2, 3, 4, 5)], [])
+    assert not guarded.guard.lost([part(0, 1, 2, 3, 4, index=2)], [slice_key(0)])

@@ -32,23 +32,25 @@ class Feed:
         namespace: str = "",
         selector: str = "",
         known: Iterable[Object] = (),
+        clock: Callable[[], float] = time.monotonic,
         rng: random.Random | None = None,
     ) -> None:
         self.kind = kind
         self.namespace = namespace
         self._client = client
+        self._clock = clock
         self._deliver = deliver
         self._selector = selector if kind.labelled_with_service else ""
         rng = rng or random.Random()
         self.reflector = Reflector(rng, kind.page_size, known)
         self.settled = asyncio.Event()
         """Everything was looked at once, or cannot be had and is not needed."""
-        self.heard_at = time.monotonic()
+        self.heard_at = self._clock()
         """When the server last answered anything."""
         self.problem: str | None = None
         """Why nothing is heard; None: all is well."""
         self.open_since: float | None = None
-        """Since when a watch is open; None: what happens now will be heard of later."""
+        """Since when a watch tells what happens; None: what happens now will be heard of later."""
         self.looks = 0
         """How often everything was looked at."""
         self._turn: asyncio.Task[float] | None = None
@@ -75,7 +77,7 @@ class Feed:
     async def _take_turn(self) -> float:
         """One request, and how long to wait before the next, in seconds."""
         ask = self.reflector.ask()
-        began = time.monotonic()
+        began = self._clock()
         try:
             if not ask.stream:
                 await self._list(ask)
@@ -87,7 +89,7 @@ class Feed:
                 log.debug("watch broke off", resource=self.kind.resource, why=error.failure.message)
                 return self.reflector.failed(error.failure)
             return self._failed(error.failure)
-        return self.reflector.ended(time.monotonic() - began)
+        return self.reflector.ended(self._clock() - began)
 
     async def _list(self, ask: Ask) -> None:
         data = await self._client.get(self._path(), self._query(ask), self.kind.accept(stream=False))
@@ -110,10 +112,11 @@ class Feed:
 
     def _take_in(self, lines: Iterable[bytes]) -> None:
         self._hear()
-        self.open_since = self.open_since or time.monotonic()
         events, failure = self._read(lines)
         if events:
             self._tell(self.reflector.events(events))
+        if self.open_since is None and self.reflector.following:
+            self.open_since = self._clock()
         if failure is not None:
             raise Unanswered(failure)
 
@@ -145,7 +148,7 @@ class Feed:
         self._deliver(news)
 
     def _hear(self) -> None:
-        self.heard_at = time.monotonic()
+        self.heard_at = self._clock()
         if self.problem is not None:
             log.info("heard again", resource=self.kind.resource, namespace=self.namespace or "all")
             self.problem = None

@@ -72,6 +72,11 @@ class Reflector:
         self.synced = False
         """Whether everything was looked at once."""
 
+    @property
+    def following(self) -> bool:
+        """Whether a watch, once open, tells what changes and not first what there is."""
+        return self._phase is _Phase.FOLLOW
+
     def __repr__(self) -> str:
         return f"<Reflector {self._phase.value} at {self._version or 'the start'}, {len(self.objects)} objects>"
 

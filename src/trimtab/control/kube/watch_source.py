@@ -1,13 +1,13 @@
-"""A Kubernetes API server, followed: feeds ▸ inbox ▸ guard, and a folder for a bad day."""
+"""A Kubernetes API server, followed: feeds ▸ inbox ▸ settling ▸ guard, and a folder for a bad day."""
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 import structlog
 
-from ..kubernetes import Object, ObjectKey
+from ..kubernetes import Object
 from ..readiness import Readiness
 from ..source import Gauge
 from .access import AccessSource
@@ -16,15 +16,12 @@ from .feed import Feed
 from .inbox import Inbox
 from .kinds import ALWAYS, SERVICES, SLICES, Kind
 from .reflector import News
+from .settling import SETTLE_S, Settling
 from .state_dir import State, StateDir
 from .withdrawal_guard import GuardSettings, WithdrawalGuard
 
 log = structlog.get_logger(__name__)
 
-_SETTLE_S = 0.02
-"""An endpoint that vanishes may turn up in another slice at once: slices change one after the other."""
-_RECONNECT_S = 2.0
-"""If the watch broke off in such a moment, it may take this long to come back."""
 _RESTORE_AFTER_S = 3.0
 """How long the API server gets to answer before saved state stands in."""
 _SAVE_S = 30.0
@@ -58,8 +55,10 @@ class WatchSource:
         user_agent: str = "trimtab",
         guard: GuardSettings | None = None,
         state_dir: StateDir | None = None,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """`cluster` names the cluster for people, and tells saved state of one from that of another."""
+        self._clock = clock
         self._cluster = cluster
         self._scope = scope
         self._client = ApiClient(access, user_agent)
@@ -67,9 +66,10 @@ class WatchSource:
         self._state_dir = state_dir
         self._feeds: list[Feed] = []
         self._changed = False
-        self._saved_at = time.monotonic()
+        self._saved_at = self._clock()
         self._look: dict[Feed, int] = {}
         self.guard = WithdrawalGuard(guard or GuardSettings())
+        self._settling = Settling(self.guard)
         self.readiness = Readiness()
         self.stale_since: float | None = None
         """When what is served was written to disk, in seconds since the epoch; None: it is what the API server says."""
@@ -96,7 +96,7 @@ class WatchSource:
     @property
     def age_s(self) -> float:
         """Since when the API server was not heard, by the collection that waits longest."""
-        return time.monotonic() - min((feed.heard_at for feed in self._feeds if self._counts(feed)), default=0.0)
+        return self._clock() - min((feed.heard_at for feed in self._feeds if self._counts(feed)), default=0.0)
 
     @property
     def connected(self) -> bool:
@@ -142,7 +142,7 @@ class WatchSource:
                 while True:
                     await self._inbox.wait(self._wake_in_s())
                     _raise_failed(running)
-                    async for news in self._next():
+                    for news in self._next():
                         yield news
                     await self._save_if_due()
             finally:
@@ -162,6 +162,7 @@ class WatchSource:
                     self._inbox.put,
                     namespace=namespace,
                     selector=self._scope.selector,
+                    clock=self._clock,
                     known=[item for item in known if item.key[0] == kind.name and namespace in ("", item.key[1])],
                 )
 
@@ -182,13 +183,13 @@ class WatchSource:
         log.warning("serving saved state", age_s=round(time.time() - saved.written_at), why=self.waiting_for)
         return self._pass(News(tuple(saved.objects)))
 
-    async def _next(self) -> AsyncIterator[News]:
+    def _next(self) -> Iterator[News]:
         """What there is to tell now."""
-        news = await self._settled(self._inbox.take())
+        news = self._settling.take(self._inbox.take(), self._clock(), hears=self._hears_slices())
         if news.upserts or news.deletes:
             self._changed = True
             yield self._pass(news)
-        if self.stale_since is not None and not self._unsettled():
+        if self.stale_since is not None and not self._unsettled() and not self._settling:
             log.info("saved state is replaced by what the API server says")
             self.stale_since = None
             self._forget_earlier_life()
@@ -200,25 +201,15 @@ class WatchSource:
         if self.stale_since is None:
             self.readiness.remember({})
 
-    async def _settled(self, news: News) -> News:
-        """The same news and what follows it closely, if it takes away what may turn up again in the next moment."""
-        patience_s = time.monotonic() + _RECONNECT_S
-        while self.guard.withdraws(news.upserts, news.deletes):
-            await asyncio.sleep(_SETTLE_S)
-            news = _after(news, self._inbox.take())
-            if self._hears_slices() or time.monotonic() > patience_s:
-                break
-        return news
-
     def _hears_slices(self) -> bool:
         """Whether whatever happened to slices until a moment ago has been heard."""
-        a_moment_ago = time.monotonic() - _SETTLE_S
+        a_moment_ago = self._clock() - SETTLE_S
         slices = (feed for feed in self._feeds if feed.kind is SLICES)
         return all(feed.open_since is not None and feed.open_since <= a_moment_ago for feed in slices)
 
     def _pass(self, news: News) -> News:
         trips = self.guard.trips
-        upserts, deletes = self.guard.take(news.upserts, news.deletes, time.monotonic())
+        upserts, deletes = self.guard.take(news.upserts, news.deletes, self._clock())
         if self.guard.trips > trips:
             log.error(
                 "most endpoints of most services vanished at once; they are kept for a second look",
@@ -229,8 +220,8 @@ class WatchSource:
 
     def _second_look(self) -> News | None:
         """Have everything listed again when it is time to, and believe it when that is done."""
-        due_in_s = self.guard.second_look_in_s(time.monotonic())
-        if due_in_s is None or due_in_s > 0:
+        due_in_s = self.guard.second_look_in_s(self._clock())
+        if due_in_s is None or due_in_s > 0 or self._settling:
             return None
         if not self._look:
             self._look = {feed: feed.looks for feed in self._feeds if feed.kind in (SERVICES, SLICES)}
@@ -245,7 +236,9 @@ class WatchSource:
         return News(tuple(upserts), tuple(deletes))
 
     def _wake_in_s(self) -> float:
-        due_in_s = self.guard.second_look_in_s(time.monotonic())
+        if self._settling:
+            return SETTLE_S
+        due_in_s = self.guard.second_look_in_s(self._clock())
         return _SAVE_S if due_in_s is None or self._look else min(due_in_s, _SAVE_S)
 
     def known(self) -> Iterable[Object]:
@@ -266,7 +259,7 @@ class WatchSource:
         return State(self._key(), time.time() - self.age_s, list(self.known()), self.readiness.young())
 
     async def _save_if_due(self) -> None:
-        waited_s = time.monotonic() - self._saved_at
+        waited_s = self._clock() - self._saved_at
         if self._state_dir is None or waited_s < (_SAVE_S if self._changed else _SAVE_UNCHANGED_S):
             return
         # Old state must not get a new date.
@@ -276,17 +269,11 @@ class WatchSource:
     def _save(self, state: State) -> None:
         if self._state_dir is None or self.stale_since is not None or self._unsettled():
             return
-        self._saved_at, self._changed = time.monotonic(), False
+        self._saved_at, self._changed = self._clock(), False
         try:
             self._state_dir.save(state)
         except OSError as error:
             log.warning("state cannot be saved", why=error.strerror or str(error))
-
-
-def _after(first: News, then: News) -> News:
-    keys: set[ObjectKey] = {item.key for item in then.upserts} | set(then.deletes)
-    upserts = (*(item for item in first.upserts if item.key not in keys), *then.upserts)
-    return News(upserts, (*(key for key in first.deletes if key not in keys), *then.deletes))
 
 
 async def _all_settled(feeds: Iterable[Feed]) -> None:

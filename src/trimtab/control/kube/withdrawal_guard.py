@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from ..kubernetes import EndpointSlice, Object, ObjectKey, Service
-from .usable import Usable, usable, with_demoted
+from .usable import Identity, Usable, usable, with_demoted
 
 ServiceKey = tuple[str, str]
 """Namespace and name."""
@@ -78,19 +78,23 @@ class WithdrawalGuard:
             return None
         return max(0.0, self._held_since + self._settings.second_look_after_s - now)
 
-    def withdraws(self, upserts: Iterable[Object], deletes: Iterable[ObjectKey]) -> bool:
-        """Whether this takes away an endpoint that takes calls, for all that it says."""
-        before: dict[ServiceKey, set[object]] = {}
-        after: set[object] = set()
+    def owner(self, key: ObjectKey) -> ServiceKey | None:
+        """The service that a slice belongs to, as far as it was taken in."""
+        return self._owner.get(key)
+
+    def lost(self, upserts: Iterable[Object], deletes: Iterable[ObjectKey]) -> dict[ServiceKey, set[Identity]]:
+        """The endpoints that take calls and would be taken away by this, for all that it says; only services that have any."""
+        before: dict[ServiceKey, set[Identity]] = {}
+        after: set[Identity] = set()
         for item in upserts:
             if isinstance(item, EndpointSlice):
                 after |= usable([item]).keys()
                 self._collect(item.key, before)
         for key in deletes:
             self._collect(key, before)
-        return any(not lost <= after for lost in before.values())
+        return {service: gone for service, known in before.items() if (gone := known - after)}
 
-    def _collect(self, key: ObjectKey, before: dict[ServiceKey, set[object]]) -> None:
+    def _collect(self, key: ObjectKey, before: dict[ServiceKey, set[Identity]]) -> None:
         owner = self._owner.get(key)
         if owner is not None:
             before.setdefault(owner, set()).update(usable([self._slices[owner][key[2]]]))
