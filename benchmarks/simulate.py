@@ -17,7 +17,7 @@ from .report import print_contest
 SERVERS = 100
 CLIENTS = 10
 REQUESTS = 40_000
-ROUNDS = 10
+ROUNDS = 7
 
 
 async def run(console: Console) -> None:

@@ -17,7 +17,9 @@ from .scenario import ClientGroup, PodGroup, Scenario
 from .simulation import Progress, simulate
 from .statistics import Columns, Floats, Interval, Statistic, batch_means
 
-_UNIT = RequestKind(service_time=ServiceTime(distribution="exponential", mean_ms=1000.0))
+# Short, because balancers look after themselves every second: of a mean service time of a second that would be most of the work.
+_UNIT_S: Final = 0.001
+_UNIT = RequestKind(service_time=ServiceTime(distribution="exponential", mean_ms=_UNIT_S * 1000))
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,13 +86,14 @@ CELLS: Final[Sequence[Cell]] = (*ONE_CLIENT, *LOCAL_KNOWLEDGE, *SLOW)
 
 def fleet(cell: Cell) -> Scenario:
     """The scenario of a cell."""
-    duration_s = cell.requests / (cell.servers * cell.utilisation)
+    requests_per_s = cell.servers * cell.utilisation / _UNIT_S
+    duration_s = cell.requests / requests_per_s
     return Scenario(
         title=str(cell),
         duration_s=duration_s,
         warm_up_s=duration_s / 20,
         pods=(PodGroup(name="server", count=cell.servers),),
-        clients=(ClientGroup(count=cell.clients, requests_per_s=cell.servers * cell.utilisation),),
+        clients=(ClientGroup(count=cell.clients, requests_per_s=requests_per_s),),
         requests=(_UNIT,),
     )
 
@@ -98,8 +101,8 @@ def fleet(cell: Cell) -> Scenario:
 def measure(cell: Cell, seed: int = 1, progress: Progress | None = None) -> Estimate:
     """Run a cell."""
     run = simulate(fleet(cell), contender(cell.contender), seed, progress)
-    latency_s = Columns.of(run.ledger, run.warm_up_s).latency_s
-    return Estimate(_estimate(latency_s, _mean), _estimate(latency_s, _p99))
+    latency = Columns.of(run.ledger, run.warm_up_s).latency_s / _UNIT_S
+    return Estimate(_estimate(latency, _mean), _estimate(latency, _p99))
 
 
 def _estimate(values: Floats, statistic: Statistic) -> Interval:

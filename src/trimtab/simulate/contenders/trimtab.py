@@ -35,7 +35,10 @@ class TrimtabChooser:
             pod = self._surroundings.pod(node.endpoint)
             node.transport = pod
             self._nodes[pod.index] = node
-            self.balancer.connectivity_changed(node, _connectivity(pod))
+            node.connectivity = _connectivity(pod)
+        if changes.opened:
+            # All of them in the same moment: told one by one, a balancer would make a picker for each.
+            self.balancer.connectivity_changed(node, node.connectivity)
 
     def pod_changed(self, pod: Pod) -> None:
         """The connection breaks, or the attempts to reconnect succeed."""
