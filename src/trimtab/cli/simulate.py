@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from ..errors import ScenarioError
+from ..errors import AdminError, ManifestError, ScenarioError, ServiceNotFound, TargetError
 
 try:
     import yaml
@@ -21,14 +21,15 @@ try:
     from ..simulate.page import page
     from ..simulate.report import Report
     from ..simulate.report_json import as_json
-    from ..simulate.scenario import Contestant
+    from ..simulate.scenario import Contestant, Scenario
     from ..simulate.scenario_file import load, shipped
     from ..simulate.sizing import Target
     from ..simulate.tables import tables
+    from .fleet_options import FleetOptions
 except ImportError as missing:
     sys.exit(f"trimtab simulate needs more than the command line: pip install 'trimtab[simulate]' ({missing})")
 
-_REPORT_WIDTH = 160
+_REPORT_WIDTH = 190
 """Of the report where there is no terminal to ask."""
 _TOLERANCE = 0.02
 
@@ -45,10 +46,12 @@ def simulate(
     processes: int | None = None,
     list_: Annotated[bool, Parameter(name="--list", negative=())] = False,
     validate: Annotated[bool, Parameter(negative=())] = False,
+    fleet: Annotated[FleetOptions | None, Parameter(name="*")] = None,
 ) -> int:
     """Play a scenario in virtual time: what would a balancing policy do to a fleet?
 
-    The clients run the balancing code of this version of Trimtab, beside what people use today.
+    The clients run the balancing code of this version of Trimtab, beside what people use today. The scenario is written down, comes
+    with Trimtab, or is a service that runs (--from-cluster).
 
     Parameters
     ----------
@@ -77,16 +80,15 @@ def simulate(
             return _list()
         if validate:
             return _validate(console)
-        if scenario is None:
-            raise ScenarioError(f"which scenario? A YAML file, or one of {', '.join(shipped())}")
+        name, played = _scenario(scenario, fleet or FleetOptions())
         if seeds < 1:
             raise ScenarioError(f"--seeds: expected a number from 1, got {seeds}")
         if html is not None and not html.absolute().parent.is_dir():
             raise ScenarioError(f"--html: there is no folder {html.absolute().parent}")
-        report = _report(scenario, compare, seeds, hold, processes, console)
-    except ScenarioError as error:
+        report = _report(name, played, compare, seeds, hold, processes, console)
+    except (ScenarioError, ManifestError, TargetError, AdminError, ServiceNotFound) as error:
         console.print(f"trimtab simulate: {error}", style="red", highlight=False, markup=False, soft_wrap=True)
-        return 2
+        return 1 if isinstance(error, AdminError | ServiceNotFound) else 2
     if html is not None:
         html.write_text(page(report), "utf-8")
     if json_:
@@ -96,10 +98,31 @@ def simulate(
     return 0
 
 
+def _scenario(name: str | None, fleet: FleetOptions) -> tuple[str, Scenario]:
+    if fleet.from_cluster is None:
+        if fleet.given:
+            raise ScenarioError(
+                f"{', '.join(fleet.given)}: only together with --from-cluster; a scenario says it itself"
+            )
+        if name is None:
+            raise ScenarioError(
+                f"which scenario? A YAML file, --from-cluster for a fleet that runs, or one of {', '.join(shipped())}"
+            )
+        return name, load(name)
+    if name is not None:
+        raise ScenarioError(f"--from-cluster and {name}: which of them? Give one")
+    return fleet.scenario()
+
+
 def _report(
-    name: str, compare: Sequence[str] | None, seeds: int, hold: str | None, processes: int | None, console: Console
+    name: str,
+    scenario: Scenario,
+    compare: Sequence[str] | None,
+    seeds: int,
+    hold: str | None,
+    processes: int | None,
+    console: Console,
 ) -> Report:
-    scenario = load(name)
     contestants = [_contestant(text) for text in compare] if compare else scenario.contenders
     for contestant in contestants:
         named(contestant)
@@ -145,6 +168,7 @@ def _output() -> Console:
 
 def _print(report: Report) -> None:
     console = _output()
+    console.print(report.scenario.about.strip(), markup=False)
     for table in tables(report):
         console.print(table)
 

@@ -37,6 +37,8 @@ class LocalityReport(Struct, frozen=True):
     share: float
     """Of the requests that go to this priority."""
     endpoints: list[EndpointReport]
+    zone: str = ""
+    """The zone alone."""
 
 
 class EndpointsReport(Struct, frozen=True):
@@ -129,6 +131,7 @@ def _locality(group: LocalityEndpoints, total: int, by_place: Mapping[tuple[str,
         endpoints=[
             _endpoint(endpoint, by_place.get((endpoint.address, endpoint.port))) for endpoint in group.endpoints
         ],
+        zone=group.locality.zone,
     )
 
 

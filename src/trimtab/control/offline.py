@@ -5,12 +5,14 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import ManifestError, ServiceNotFound
+from ..model import ServiceRef
 from ..xds.json_form import resource_json
 from ..xds.resource import Audience, Resource
 from ..xds.resource_type import CLUSTERS, ENDPOINTS, LISTENERS, SHORT_NAMES
 from ..xds.version import combined_version
 from .catalog import Catalog
 from .census import Census
+from .endpoints_report import EndpointsReport, endpoints_report
 from .gate import Refused, gate
 from .manifest_set import ManifestSet
 from .manifest_source import is_manifest
@@ -75,6 +77,13 @@ class Offline:
         for port in self._catalog.service_ports():
             verdict = gate(port.assignment)
             yield from () if isinstance(verdict, Refused) else (f"{port.ref}: {repair}" for repair in verdict.repairs)
+
+    def endpoints(self, name: str, namespace: str) -> EndpointsReport:
+        """What there is to say about one service port. Raises TargetError, and ServiceNotFound if there is none."""
+        port = self._catalog.get(ServiceRef.parse(name).within(namespace).whole)
+        if port is None:
+            raise ServiceNotFound(self._store.why_missing(name, Audience(namespace=namespace)))
+        return endpoints_report(port, "", self._catalog, self._store, self._census)
 
     def response(self, short_type: str, names: Iterable[str], audience: Audience) -> dict[str, Any]:
         """A DiscoveryResponse in JSON with the resources of these names. Raises ServiceNotFound."""

@@ -11,5 +11,5 @@ Count: TypeAlias = Annotated[int, Meta(ge=1, le=10_000)]
 Name: TypeAlias = Annotated[str, Meta(pattern=r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$", max_length=63)]
 
 
-class Part(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class Part(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
     """Base of everything in a scenario: immutable, and a misspelt field is an error."""

@@ -18,6 +18,7 @@ def as_json(report: Report) -> dict[str, Any]:
     return {
         "scenario": report.name,
         "title": report.scenario.title,
+        "about": report.scenario.about,
         "seeds": list(report.seeds),
         "contenders": [_contender(finding) for finding in report.findings],
         "events": [_aftermath(after) for after in report.aftermaths],

@@ -7,6 +7,7 @@ import msgspec
 import numpy as np
 
 from ..errors import ScenarioError
+from .apportion import apportion
 from .contenders import named
 from .experiment import OnDone, spread
 from .measures import PERCENTILES, measure
@@ -79,7 +80,7 @@ def solve(
 
 def scaled(scenario: Scenario, pods: int) -> Scenario:
     """The same load on `pods` pods: groups and zones keep their proportions as far as whole pods allow."""
-    counts = _apportion([group.count for group in scenario.pods], pods)
+    counts = apportion([group.count for group in scenario.pods], pods)
     groups = [_resized(group, count) for group, count in zip(scenario.pods, counts, strict=True) if count]
     clients = tuple(_fixed(group, capacity(scenario, group)) for group in scenario.clients)
     return msgspec.structs.replace(scenario, pods=tuple(groups), clients=clients)
@@ -110,7 +111,7 @@ def _least(task: tuple[Scenario, str | Contestant, Target, int]) -> int | None:
 
 
 def _resized(group: PodGroup, count: int) -> PodGroup:
-    shares = _apportion(list(group.zones.values()), count) if group.zones else []
+    shares = apportion(list(group.zones.values()), count) if group.zones else []
     zones = dict(zip(group.zones, shares, strict=True))
     return msgspec.structs.replace(group, count=count, zones=zones)
 
@@ -119,12 +120,3 @@ def _fixed(group: ClientGroup, capacity_per_s: float) -> ClientGroup:
     if group.utilisation is None:
         return group
     return msgspec.structs.replace(group, utilisation=None, requests_per_s=group.utilisation * capacity_per_s)
-
-
-def _apportion(parts: Sequence[int], total: int) -> list[int]:
-    """`total` in the proportions of `parts` (Sainte-Laguë); nobody who had some gets none while there is enough."""
-    counts = [1 if part and total >= len(parts) else 0 for part in parts]
-    for _ in range(total - sum(counts)):
-        neediest = max(range(len(parts)), key=lambda index: parts[index] / (2 * counts[index] + 1))
-        counts[neediest] += 1
-    return counts
