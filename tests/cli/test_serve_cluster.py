@@ -8,11 +8,12 @@ import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+from tests.cli.running import run
 from tests.cli.serving import Serving, failing
 from tests.cli.test_serve import get
 from tests.control.kube.fake_api_server import FakeApiServer, fake_api_server
-from tests.control.kube.json_objects import endpoint_slice, service
-from tests.control.xds_client import XdsClient, addresses
+from tests.control.kube.json_objects import Json, endpoint_slice, service
+from tests.control.xds_client import XdsClient, addresses, until
 
 PAYMENTS = "payments.prod:8080"
 SERVE = [sys.executable, "-m", "trimtab.cli", "serve"]
@@ -83,6 +84,28 @@ async def test_it_starts_from_saved_state_while_the_api_server_is_away(tmp_path:
                 await asyncio.to_thread(running.event, "saved state is replaced by what the API server says")
             finally:
                 await back.stop()
+
+
+async def test_a_wrong_policy_keeps_the_last_good_one_and_shows_where_people_look(tmp_path: Path) -> None:
+    def annotated(policy: str) -> Json:
+        item = service()
+        item["metadata"]["annotations"] = {"trimtab.dev/policy": policy}
+        return item
+
+    async with fake_api_server(annotated("max_connections: 7"), endpoint_slice("10.0.0.1")) as api:
+        config = kubeconfig(tmp_path, api.url)
+        async with serving_cluster(config) as running:
+            api.put(annotated("max_connection: 8"))
+            await asyncio.to_thread(running.event, "policy refused, the last good one stays")
+            await until(lambda: bool(api.store.objects["events"]))
+            (event,) = api.store.objects["events"].values()
+            mistake = "policy.max_connection: there is no such field; did you mean max_connections?"
+            assert mistake in event["message"]
+            shown = await run("status", "--admin", running.admin)
+            assert mistake in " ".join(shown.stdout.split())
+            assert "trimtab_rejected_policies 1.0" in (await check(running, "/metrics"))[1]
+            (report,) = json.loads((await check(running, "/debug/services"))[1])
+            assert report["policy"] == {"max_connections": 7}
 
 
 async def test_what_is_missing_is_said_until_it_is_ready(tmp_path: Path) -> None:

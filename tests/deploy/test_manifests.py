@@ -129,7 +129,7 @@ def test_the_configuration_is_one() -> None:
 
 
 @pytest.mark.parametrize(("folder", "kinds"), [((BASE,), ALWAYS), ((BASE, PODS_TOO), (*ALWAYS, PODS))])
-def test_the_roles_are_what_is_followed_and_no_more(folder: tuple[Path, ...], kinds: Sequence[Kind]) -> None:
+def test_the_roles_are_what_is_followed_and_events_and_no_more(folder: tuple[Path, ...], kinds: Sequence[Kind]) -> None:
     granted = {
         (group, resource, verb)
         for role in build(*folder)
@@ -139,7 +139,8 @@ def test_the_roles_are_what_is_followed_and_no_more(folder: tuple[Path, ...], ki
         for resource in rule["resources"]
         for verb in rule["verbs"]
     }
-    assert granted == {(kind.group, kind.resource, verb) for kind in kinds for verb in ("get", "list", "watch")}
+    followed = {(kind.group, kind.resource, verb) for kind in kinds for verb in ("get", "list", "watch")}
+    assert granted == followed | {("", "events", "create"), ("", "events", "patch")}
 
 
 def test_replicas_are_kept_apart_and_find_each_other() -> None:

@@ -65,6 +65,34 @@ async def test_what_is_there_is_served_and_changes_follow(tmp_path: Path) -> Non
             assert ("Node", "", "n1") in follower.objects
 
 
+async def test_an_event_says_on_the_service_what_is_wrong_and_is_counted_up(tmp_path: Path) -> None:
+    async with cluster(tmp_path) as api:
+        stored = await api.put(shop_service())
+        async with (
+            following(api.url, credentials=api.access()) as one,
+            following(api.url, credentials=api.access()) as two,
+        ):
+            await one.until(lambda: ("Service", "prod", "payments") in one.objects)
+            await two.until(lambda: ("Service", "prod", "payments") in two.objects)
+            one.source.report({("prod", "payments"): "no such field"})
+            (raised,) = await _events(api, stored, 1)
+            assert (raised["type"], raised["reason"]) == ("Warning", "PolicyRejected")
+            assert raised["message"] == "no such field; the last good policy stays in use"
+            two.source.report({("prod", "payments"): "no such field"})
+            assert len(await _events(api, stored, 2)) == 1
+
+
+async def _events(api: RealApiServer, item: Json, count: int) -> list[Json]:
+    """What `kubectl describe` finds, once it was raised so many times."""
+    path = f"/api/v1/namespaces/prod/events?fieldSelector=involvedObject.uid={item['metadata']['uid']}"
+    async with asyncio.timeout(30):
+        while True:
+            found: list[Json] = (await api.request("GET", path))["items"]
+            if found and found[0]["count"] == count:
+                return found
+            await asyncio.sleep(0.05)
+
+
 async def test_lists_come_in_pages(tmp_path: Path) -> None:
     """What a second look asks for, with more slices than one page has."""
     async with cluster(tmp_path) as api:

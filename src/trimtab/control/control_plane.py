@@ -202,7 +202,9 @@ class ControlPlane:
         for service, problem in problems.items():
             if self._reported.get(service) != problem:
                 log.warning("policy refused, the last good one stays", problem=problem)
-        self._reported = dict(problems)
+        if problems != self._reported:
+            self._reported = dict(problems)
+            self._source.report(problems)
 
     def _observe(self) -> None:
         catalog, observe = self._catalog, self._metrics.observe

@@ -63,6 +63,9 @@ class ManifestSource:
     def waiting_for(self) -> str:
         return f"the first load of {self._folder} is not complete"
 
+    def report(self, problems: Mapping[tuple[str, str], str]) -> None:
+        """Whoever wrote a file reads the log and the status."""
+
     def gauges(self) -> Iterable[Gauge]:
         yield (
             "trimtab_manifest_problems",

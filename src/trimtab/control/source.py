@@ -42,5 +42,8 @@ class Source(Protocol):
     def watch(self) -> AsyncGenerator[News, None]:
         """Everything first, then every change."""
 
+    def report(self, problems: Mapping[tuple[str, str], str]) -> None:
+        """What is wrong with the policies of services, by namespace and name: tell their people, where there is a way to."""
+
     def gauges(self) -> Iterable[Gauge]:
         """What operators can see of it."""

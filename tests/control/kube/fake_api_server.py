@@ -15,6 +15,7 @@ from typing import Any
 from aiohttp import web
 
 from .fake_store import API_VERSIONS, Change, Expired, FakeStore, Json, encode, selects
+from .fake_writer import Writer
 
 GROUPS = {"endpointslices": "discovery.k8s.io"}
 
@@ -66,6 +67,7 @@ class FakeApiServer:
                 app.router.add_get(f"{root}{scope}/{{resource}}", self._get)
                 app.router.add_post(f"{root}{scope}/{{resource}}", self._post)
                 app.router.add_put(f"{root}{scope}/{{resource}}/{{name}}", self._put)
+                app.router.add_patch(f"{root}{scope}/{{resource}}/{{name}}", self._patch)
                 app.router.add_delete(f"{root}{scope}/{{resource}}/{{name}}", self._delete)
         self._runner = web.AppRunner(app, access_log=None, handle_signals=False, shutdown_timeout=0.1)
 
@@ -151,7 +153,7 @@ class FakeApiServer:
         if fault.silent:
             await asyncio.Event().wait()
         answer = self._watch if watching else self._list
-        return await answer(request, resource, query, _Writer(request, fault.cut_after))
+        return await answer(request, resource, query, Writer(request, fault.cut_after))
 
     def _refuse(self, request: web.Request, resource: str, verb: str) -> web.Response | None:
         token = request.headers.get("Authorization", "").removeprefix("Bearer ")
@@ -171,7 +173,7 @@ class FakeApiServer:
         return None
 
     async def _list(
-        self, request: web.Request, resource: str, query: dict[str, str], writer: "_Writer"
+        self, request: web.Request, resource: str, query: dict[str, str], writer: Writer
     ) -> web.StreamResponse:
         namespace, selector = request.match_info.get("namespace", ""), query.get("labelSelector", "")
         if token := query.get("continue"):
@@ -200,7 +202,7 @@ class FakeApiServer:
         self._pages.clear()
 
     async def _watch(
-        self, request: web.Request, resource: str, query: dict[str, str], writer: "_Writer"
+        self, request: web.Request, resource: str, query: dict[str, str], writer: Writer
     ) -> web.StreamResponse:
         initial = query.get("sendInitialEvents") == "true"
         if initial and not self.can_watch_list:
@@ -269,6 +271,9 @@ class FakeApiServer:
         resource = request.match_info["resource"]
         if (refusal := self._refuse(request, resource, verb)) is not None:
             return refusal
+        if self.faults[resource]:
+            fault = self.faults[resource].popleft()
+            return _status(fault.status or 500, fault.reason, f"{fault.reason} on request", fault.retry_after_s)
         item = await request.json()
         metadata = item["metadata"]
         if namespace := request.match_info.get("namespace"):
@@ -278,11 +283,27 @@ class FakeApiServer:
             and (metadata.get("namespace", ""), metadata.get("name", "")) in self.store.objects[resource]
         ):
             return _status(409, "AlreadyExists", f'{resource} "{metadata["name"]}" already exists')
+        if resource == "events" and (wrong := _wrong_event(item)) is not None:
+            return _status(422, "Invalid", f'Event "{metadata["name"]}" is invalid: {wrong}')
         if "generateName" in metadata and "name" not in metadata:
             metadata["name"] = f"{metadata['generateName']}{self.store.revision}"
         stored = self.store.put(item)
         self._wake()
         return web.Response(body=encode(stored), status=status, content_type="application/json")
+
+    async def _patch(self, request: web.Request) -> web.StreamResponse:
+        """A merge patch of the fields at the top."""
+        match = request.match_info
+        if (refusal := self._refuse(request, match["resource"], "patch")) is not None:
+            return refusal
+        if request.content_type != "application/merge-patch+json":
+            return _status(415, "UnsupportedMediaType", f"{request.content_type} is not supported here")
+        before = self.store.objects[match["resource"]].get((match.get("namespace", ""), match["name"]))
+        if before is None:
+            return _status(404, "NotFound", f'{match["resource"]} "{match["name"]}" not found')
+        stored = self.store.put({**before, **await request.json()})
+        self._wake()
+        return web.Response(body=encode(stored), content_type="application/json")
 
     async def _delete(self, request: web.Request) -> web.StreamResponse:
         match = request.match_info
@@ -295,41 +316,13 @@ class FakeApiServer:
         return web.Response(body=encode(_status_object(200, "", "")), content_type="application/json")
 
 
-class _Writer:
-    """A body that may break off after so many bytes."""
-
-    def __init__(self, request: web.Request, cut_after: int | None) -> None:
-        self._request = request
-        self._left = cut_after
-        self._response = web.StreamResponse(headers={"Content-Type": "application/json"})
-
-    async def start(self) -> None:
-        if not self._response.prepared:
-            await self._response.prepare(self._request)
-
-    async def event(self, event: Json) -> None:
-        await self.write(encode(event) + b"\n")
-
-    async def write(self, data: bytes) -> None:
-        await self.start()
-        if self._left is not None and len(data) >= self._left:
-            with contextlib.suppress(ConnectionError):
-                await self._response.write(data[: self._left])
-            assert self._request.transport is not None
-            # What was written goes out first, then the connection is gone.
-            self._request.transport.close()
-            raise asyncio.CancelledError
-        if self._left is not None:
-            self._left -= len(data)
-        try:
-            await self._response.write(data)
-        except ConnectionError:
-            # The client is gone, or a test cut it off.
-            raise asyncio.CancelledError from None
-
-    async def end(self) -> web.StreamResponse:
-        await self.start()
-        return self._response
+def _wrong_event(item: Json) -> str | None:
+    """What an API server minds about an Event of core/v1 (kubernetes/pkg/apis/core/validation/events.go)."""
+    if item["involvedObject"].get("namespace") != item["metadata"]["namespace"]:
+        return "involvedObject.namespace: Invalid value: does not match event.namespace"
+    if len(item["message"].encode()) > 1024:
+        return "message: Invalid value: can have at most 1024 characters"
+    return None
 
 
 def _event(change: Change, resource: str, namespace: str, selector: str) -> str | None:

@@ -49,8 +49,14 @@ class ApiClient:
 
     async def post(self, path: str, body: bytes) -> None:
         """Create an object from its JSON. Raises Unanswered."""
-        headers = {"Content-Type": "application/json"}
-        async with self._request("POST", path, _READ_S, data=body, headers=headers) as response:
+        await self._write("POST", path, body, "application/json")
+
+    async def patch(self, path: str, body: bytes) -> None:
+        """Change fields of an object (RFC 7396). Raises Unanswered."""
+        await self._write("PATCH", path, body, "application/merge-patch+json")
+
+    async def _write(self, method: str, path: str, body: bytes, content_type: str) -> None:
+        async with self._request(method, path, _READ_S, data=body, headers={"Content-Type": content_type}) as response:
             await response.read()
 
     async def stream(

@@ -7,11 +7,13 @@ from dataclasses import dataclass, field
 
 import structlog
 
-from ..kubernetes import Object
+from ..kubernetes import Object, Service
 from ..readiness import Readiness
+from ..references import ServiceKey
 from ..source import Gauge
 from .access import AccessSource
 from .api_client import ApiClient
+from .event_sender import EventSender
 from .feed import Feed
 from .inbox import Inbox
 from .kinds import ALWAYS, SERVICES, SLICES, Kind
@@ -63,6 +65,7 @@ class WatchSource:
         self._scope = scope
         self._client = ApiClient(access, user_agent)
         self._inbox = Inbox()
+        self._events = EventSender(self._client, self._service)
         self._state_dir = state_dir
         self._feeds: list[Feed] = []
         self._changed = False
@@ -88,6 +91,8 @@ class WatchSource:
         for feed in self._feeds:
             if feed.problem is not None:
                 yield f"{feed.kind.resource}: {feed.problem}"
+        if self._events.problem:
+            yield f"events: {self._events.problem}"
         if self.stale_since is not None:
             yield f"saved state stands in for the API server; it is {time.time() - self.stale_since:.0f} s old"
         if held := self.guard.holding:
@@ -102,6 +107,10 @@ class WatchSource:
     def connected(self) -> bool:
         """Whether everything that is needed is being heard."""
         return bool(self._feeds) and all(feed.problem is None for feed in self._feeds if self._counts(feed))
+
+    def report(self, problems: Mapping[ServiceKey, str]) -> None:
+        """Raise an Event for each."""
+        self._events.observe(problems)
 
     def gauges(self) -> Iterable[Gauge]:
         yield (
@@ -126,6 +135,11 @@ class WatchSource:
             lambda: self.guard.holding,
         )
         yield "trimtab_withdrawals_held", "How often the withdrawal guard stepped in.", lambda: self.guard.trips
+        yield (
+            "trimtab_kubernetes_events",
+            "Events raised about policies that are refused, repetitions included.",
+            lambda: self._events.raised,
+        )
 
     async def watch(self) -> AsyncGenerator[News, None]:
         """Everything first, as the API server tells it or as it was saved, then every change."""
@@ -134,6 +148,7 @@ class WatchSource:
         async with self._client:
             self._feeds = list(self._make_feeds(() if saved is None else saved.objects))
             running = [asyncio.create_task(feed.run()) for feed in self._feeds]
+            telling = asyncio.create_task(self._events.run())
             for task in running:
                 task.add_done_callback(lambda _: self._inbox.wake())
             try:
@@ -146,9 +161,9 @@ class WatchSource:
                         yield news
                     await self._save_if_due()
             finally:
-                for task in running:
+                for task in (*running, telling):
                     task.cancel()
-                await asyncio.gather(*running, return_exceptions=True)
+                await asyncio.gather(*running, telling, return_exceptions=True)
                 if self._changed:
                     self._save(self._state())
 
@@ -244,6 +259,10 @@ class WatchSource:
     def known(self) -> Iterable[Object]:
         """Every object as the API server last told it, held back or not."""
         return (item for feed in self._feeds for item in feed.reflector.objects.values())
+
+    def _service(self, key: ServiceKey) -> Service | None:
+        found = (feed.reflector.objects.get(("Service", *key)) for feed in self._feeds if feed.kind is SERVICES)
+        return next((item for item in found if isinstance(item, Service)), None)
 
     def _unsettled(self) -> list[Feed]:
         return [feed for feed in self._feeds if not feed.settled.is_set()]
