@@ -130,6 +130,15 @@ messy_groups = st.builds(
     priority=st.sampled_from([0, 1, 3]),
 )
 
+tidy_groups = st.builds(
+    LocalityEndpoints,
+    locality=st.sampled_from([A, B]),
+    endpoints=st.lists(st.builds(Endpoint, address=st.sampled_from(["10.0.0.1", "10.0.0.2"]), port=st.just(80))).map(
+        tuple
+    ),
+    weight=st.integers(1, 3),
+)
+
 
 @given(st.lists(messy_groups, max_size=5))
 def test_whatever_goes_in_what_comes_out_is_accepted_by_our_own_client(groups: list[LocalityEndpoints]) -> None:
@@ -147,3 +156,12 @@ def test_the_gate_changes_nothing_the_second_time(groups: list[LocalityEndpoints
     verdict = gate(Assignment("payments.prod:80", tuple(groups)))
     if isinstance(verdict, Passed):
         assert gate(verdict.assignment) == Passed(verdict.assignment)
+
+
+@given(st.lists(messy_groups | tidy_groups, max_size=3))
+def test_what_is_waved_through_would_not_have_been_changed(groups: list[LocalityEndpoints]) -> None:
+    assignment = Assignment("payments.prod:80", tuple(groups))
+    verdict = gate(assignment)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("trimtab.control.gate._flawless", lambda _: False)
+        assert gate(assignment) == verdict

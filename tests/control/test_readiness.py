@@ -4,8 +4,9 @@ from collections.abc import Mapping
 
 from tests.control.objects import endpoint, endpoint_slice, service
 from trimtab.control.catalog import Catalog
-from trimtab.control.readiness import LONGEST_RAMP_S, Readiness, Seen
+from trimtab.control.readiness import LONGEST_RAMP_S, Earlier, Readiness
 from trimtab.model import ServiceRef
+from trimtab.xds.version import assignment_version
 
 PAYMENTS = ServiceRef("payments", "prod", "8080")
 
@@ -13,7 +14,7 @@ PAYMENTS = ServiceRef("payments", "prod", "8080")
 class Life:
     """A control plane from its start on, and a clock."""
 
-    def __init__(self, now: float, earlier: Seen | None = None) -> None:
+    def __init__(self, now: float, earlier: Earlier | None = None) -> None:
         self.now = now
         self.readiness = Readiness(lambda: self.now)
         self.readiness.remember(earlier or {})
@@ -83,4 +84,4 @@ def test_dates_are_no_part_of_the_version() -> None:
     assert mine is not None
     assert theirs is not None
     assert early.since != late.since
-    assert mine.assignment.version == theirs.assignment.version
+    assert assignment_version(mine.assignment) == assignment_version(theirs.assignment)

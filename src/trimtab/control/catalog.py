@@ -1,11 +1,9 @@
 """Services, EndpointSlices, Nodes and Pods joined into what can be published. A change touches only the services it is about."""
 
-from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import replace
 
 from ..model import Locality, Policy, ServiceRef
-from .address_index import AddressIndex
 from .join import ServicePort, join
 from .kubernetes import (
     EXTERNAL_NAME,
@@ -20,14 +18,17 @@ from .kubernetes import (
     Service,
     SliceEndpoint,
 )
+from .placements import Placed, Placements, described, located
 from .pods import Pods
 from .policies import Policies
 from .policy_defaults import PolicyDefaults
 from .readiness import Readiness
-from .references import References, ServiceKey
+from .references import ServiceKey
+from .slice_index import SliceIndex
 
 __all__ = ["Catalog", "ServiceKey", "ServicePort"]
 
+_PLACE_LABELS = (REGION_LABEL, ZONE_LABEL)
 Changes = Mapping[ServiceRef, ServicePort | None]
 """What is published under each name now; None: the name means nothing any more."""
 
@@ -38,17 +39,13 @@ class Catalog:
     def __init__(self, readiness: Readiness | None = None, defaults: PolicyDefaults | None = None) -> None:
         """`readiness` is what an earlier life remembers, `defaults` what services are given; by default nothing."""
         self._services: dict[ServiceKey, Service] = {}
-        # In the order in which slices were applied: where two disagree about an endpoint, the later one is right.
-        self._slices: defaultdict[ServiceKey, dict[str, EndpointSlice]] = defaultdict(dict)
+        self._slices = SliceIndex()
         self._nodes: dict[str, Node] = {}
-        self._on_node: References[str] = References()
         self._pods = Pods()
-        self._in_pod: References[tuple[str, str]] = References()
-        self._addresses = AddressIndex()
-        self._owner: dict[ObjectKey, ServiceKey] = {}
         self._policies = Policies(defaults or PolicyDefaults())
         self._ports: dict[ServiceKey, dict[ServiceRef, ServicePort]] = {}
         self._readiness = readiness or Readiness()
+        self._placements: dict[ServiceKey, Placements] = {}
 
     @property
     def problems(self) -> Mapping[ServiceKey, str]:
@@ -93,7 +90,7 @@ class Catalog:
 
     def slices(self, service: ServiceKey) -> Collection[EndpointSlice]:
         """The slices of a service, in the order in which they were applied."""
-        return self._slices.get(service, {}).values()
+        return self._slices.of(service)
 
     def zone_of_node(self, name: str) -> str:
         """The zone of a Node; empty if it is not known."""
@@ -102,12 +99,12 @@ class Catalog:
 
     def zone_of_address(self, address: str) -> str:
         """The zone of the endpoint that has this address; empty if it is not known."""
-        endpoint = self._addresses.get(address)
+        endpoint = self._slices.addresses.get(address)
         return "" if endpoint is None else self.locate(endpoint).zone
 
     def node_of_address(self, address: str) -> str:
         """The Node of the endpoint that has this address; empty if it is not known."""
-        endpoint = self._addresses.get(address)
+        endpoint = self._slices.addresses.get(address)
         return "" if endpoint is None else endpoint.node_name or ""
 
     def why_missing(self, ref: ServiceRef) -> str:
@@ -128,7 +125,7 @@ class Catalog:
         return f"{label} has no port {ref.port}; it has {listed}"
 
     def _why_no_service(self, ref: ServiceRef, key: ServiceKey) -> str:
-        if self._slices.get(key):
+        if self._slices.of(key):
             return f"there are EndpointSlices for {key[0]}/{key[1]}, but no Service of that name"
         namespaces = {namespace for namespace, _ in self._services}
         if key[0] not in namespaces:
@@ -141,51 +138,31 @@ class Catalog:
     def _delete(self, key: ObjectKey) -> set[ServiceKey]:
         kind, namespace, name = key
         if kind == "Node":
-            return set() if self._nodes.pop(name, None) is None else self._on_node.to(name)
+            return set() if self._nodes.pop(name, None) is None else self._slices.on_node.to(name)
         if kind == "Pod":
-            return self._in_pod.to((namespace, name)) if self._pods.remove(namespace, name) else set()
+            return self._slices.in_pod.to((namespace, name)) if self._pods.remove(namespace, name) else set()
         if kind == "Service":
             self._services.pop((namespace, name), None)
             return {(namespace, name)}
-        owner = self._owner.pop(key, None)
-        if owner is None:
-            return set()
-        part = self._slices[owner].pop(name)
-        self._addresses.remove(part)
-        self._refer(part, -1)
-        if not self._slices[owner]:
-            del self._slices[owner]
-        return {owner}
+        return self._slices.put(key, None)
 
     def _upsert(self, item: Object) -> set[ServiceKey]:
         if isinstance(item, Node):
             before = self._nodes.get(item.metadata.name)
-            self._nodes[item.metadata.name] = item
             # A Node's status changes all the time, its place never or once.
-            moved = before is None or any(before.label(name) != item.label(name) for name in (REGION_LABEL, ZONE_LABEL))
-            return self._on_node.to(item.metadata.name) if moved else set()
+            if before is not None and all(before.label(name) == item.label(name) for name in _PLACE_LABELS):
+                return set()
+            self._nodes[item.metadata.name] = item
+            return self._slices.on_node.to(item.metadata.name)
         if isinstance(item, Pod):
             # Its status changes all the time too; only its labels count, and whether it is ready.
             place = (item.metadata.namespace, item.metadata.name)
-            return self._in_pod.to(place) if self._pods.put(item) else set()
+            return self._slices.in_pod.to(place) if self._pods.put(item) else set()
         if isinstance(item, Service):
             key = (item.metadata.namespace, item.metadata.name)
             self._services[key] = item
             return {key}
-        # Out and in again, to the end of the order; and maybe to another service, if its label changed.
-        touched = self._delete(item.key)
-        self._owner[item.key] = item.service
-        self._slices[item.service][item.metadata.name] = item
-        self._addresses.add(item)
-        self._refer(item, 1)
-        return touched | {item.service}
-
-    def _refer(self, part: EndpointSlice, step: int) -> None:
-        for endpoint in part.endpoints or ():
-            if endpoint.node_name:
-                self._on_node.count(endpoint.node_name, part.service, step)
-            if endpoint.target_ref is not None:
-                self._in_pod.count((part.metadata.namespace, endpoint.target_ref.name), part.service, step)
+        return self._slices.put(item.key, item)
 
     def _rejoin(self, key: ServiceKey) -> Changes:
         before = self._ports.get(key, {})
@@ -194,10 +171,9 @@ class Catalog:
         if service is None:
             self._policies.forget(key)
             self._readiness.forget(key)
+            self._placements.pop(key, None)
         else:
-            joined = join(
-                service, self._slices.get(key, {}).values(), self._policy(key, service), self.locate, self._pods.of
-            )
+            joined = join(service, self.slices(key), self._policy(key, service), self._placing(key).place)
             joined = self._readiness.note(key, joined)
             # The first of two ports that share a number (one TCP each) or a name keeps it.
             for port in reversed(joined):
@@ -211,12 +187,20 @@ class Catalog:
     def _policy(self, key: ServiceKey, service: Service) -> Policy:
         return self._policies.of(key, (service.metadata.annotations or {}).get(POLICY_ANNOTATION))
 
+    def _placing(self, key: ServiceKey) -> Placements:
+        found = self._placements.get(key)
+        if found is None:
+            found = self._placements[key] = Placements(key[0], self._nodes.get, self._pods.of)
+        found.begin()
+        return found
+
     def locate(self, endpoint: SliceEndpoint) -> Locality:
         """Where an endpoint runs, as far as its slice and its Node say."""
-        node = self._nodes.get(endpoint.node_name or "")
-        if node is None:
-            return Locality(zone=endpoint.zone or "")
-        return Locality(node.label(REGION_LABEL), endpoint.zone or node.label(ZONE_LABEL))
+        return located(endpoint, self._nodes.get(endpoint.node_name or ""))
+
+    def place(self, endpoint: SliceEndpoint, port: int) -> Placed:
+        """What an endpoint of a slice is at a port, whatever its Pod says."""
+        return described(endpoint, port), self.locate(endpoint)
 
 
 def _differs(port: ServicePort, before: ServicePort | None) -> bool:

@@ -70,7 +70,7 @@ def endpoints_report(
     name = str(port.ref)
     key = (port.ref.namespace or "", port.ref.name)
     slices, port_name = catalog.slices(key), _port_name(port)
-    found = origins(slices, port_name, catalog.locate)
+    found = origins(slices, port_name, catalog.place)
     served = store.assignment(port.ref, zone) or Assignment(name)
     refused = store.refused.get(port.ref)
     verdict = gate(port.assignment)

@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from msgspec import Struct
 
 from ..model import Assignment, Endpoint, Health, Locality
-from .join import Locate, deduplicated, family_of, paired, port_number
+from .join import deduplicated, family_of, paired, port_number
 from .kubernetes import Conditions, EndpointSlice
+from .placements import Place
 
 
 class Source(Struct, frozen=True):
@@ -64,13 +65,13 @@ def sources(slices: Iterable[EndpointSlice], port_name: str) -> list[Source]:
     ]
 
 
-def origins(slices: Iterable[EndpointSlice], port_name: str, locate: Locate) -> list[Origin]:
+def origins(slices: Iterable[EndpointSlice], port_name: str, place: Place) -> list[Origin]:
     """Every endpoint of every slice that has the port, in the order in which the slices were applied."""
     return [
         Origin(endpoint, locality, part.metadata.name, listed.node_name or "", listed.conditions or Conditions())
         for part in slices
         if part.address_type in ("IPv4", "IPv6")
-        for listed, (endpoint, locality) in paired(part, port_name, locate)
+        for listed, (endpoint, locality) in paired(part, port_name, place)
     ]
 
 

@@ -34,6 +34,8 @@ class Refused:
 
 def gate(assignment: Assignment) -> Passed | Refused:
     """Repair or refuse an assignment before it is encoded."""
+    if _flawless(assignment):
+        return Passed(assignment)
     repairs: list[str] = []
     groups = _without_invalid(assignment.localities, repairs)
     if len(assignment) and not any(group.endpoints for group in groups):
@@ -43,6 +45,24 @@ def gate(assignment: Assignment) -> Passed | Refused:
     groups = _dense_priorities(groups, repairs)
     groups = _weighted(groups, repairs)
     return Passed(replace(assignment, localities=tuple(groups)), tuple(repairs))
+
+
+def _flawless(assignment: Assignment) -> bool:
+    """Whether it is of the one form that nearly all have, and nothing is wrong with it: said quickly, for every change asks."""
+    places: set[tuple[str, int]] = set()
+    total = 0
+    for group in assignment.localities:
+        total += group.weight
+        if group.priority or group.weight < 1 or not group.endpoints or total > _UINT32_MAX:
+            return False
+        for endpoint in group.endpoints:
+            # IPv6 can be written in several ways, and additional addresses count too: both take a closer look.
+            if endpoint.additional_addresses or ":" in endpoint.address or _fault(endpoint):
+                return False
+            places.add((endpoint.address, endpoint.port))
+    return len(places) == len(assignment) and len({group.locality for group in assignment.localities}) == len(
+        assignment.localities
+    )
 
 
 def _without_invalid(groups: Iterable[LocalityEndpoints], repairs: list[str]) -> list[LocalityEndpoints]:
@@ -66,13 +86,12 @@ def _with_valid_additions(endpoint: Endpoint, repairs: list[str]) -> Endpoint:
 
 def _fault(endpoint: Endpoint) -> str | None:
     """Why gRPC would refuse the whole assignment because of this endpoint."""
-    name = f"{endpoint.address}:{endpoint.port}"
     if not _is_address(endpoint.address):
-        return f"dropped {name}: not an IP address"
+        return f"dropped {endpoint.address}:{endpoint.port}: not an IP address"
     if not 1 <= endpoint.port <= 65535:
-        return f"dropped {name}: port not between 1 and 65535"
+        return f"dropped {endpoint.address}:{endpoint.port}: port not between 1 and 65535"
     if not 1 <= endpoint.weight <= _UINT32_MAX:
-        return f"dropped {name}: weight {endpoint.weight} not between 1 and {_UINT32_MAX}"
+        return f"dropped {endpoint.address}:{endpoint.port}: weight {endpoint.weight} not between 1 and {_UINT32_MAX}"
     return None
 
 

@@ -1,23 +1,17 @@
 """One Service and its EndpointSlices joined into assignments, one per port (Kubernetes EndpointSlice API, discovery/v1)."""
 
 from collections import defaultdict
-from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from ..model import Assignment, Endpoint, Health, Locality, LocalityEndpoints, Policy, ServiceRef
+from ..model import Assignment, Health, LocalityEndpoints, Policy, ServiceRef
 from ..xds.cluster import DnsTarget
-from ..xds.version import assignment_version
-from .kubernetes import EXTERNAL_NAME, Conditions, EndpointSlice, Service, ServicePortSpec, SliceEndpoint, SlicePort
-from .pods import PodFacts
+from .kubernetes import EXTERNAL_NAME, EndpointSlice, Service, ServicePortSpec, SliceEndpoint, SlicePort
+from .placements import Place, Placed
 from .wishes import NO_WISH, Wish, near
 
 _HTTP2_PROTOCOLS = frozenset({"kubernetes.io/h2c", "h2c", "grpc", "http2"})
 _FAMILY = {"IPv4": 4, "IPv6": 6}
-
-Locate = Callable[[SliceEndpoint], Locality]
-"""Where an endpoint runs, as far as its slice and its Node say."""
-PodOf = Callable[[str, str, str], PodFacts]
-"""What is known of a Pod by namespace, name and uid."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,15 +32,13 @@ class ServicePort:
     """What clients are to find by DNS, because the Service is an ExternalName; None: it is none."""
 
 
-def join(
-    service: Service, slices: Iterable[EndpointSlice], policy: Policy, locate: Locate, pod_of: PodOf
-) -> Sequence[ServicePort]:
+def join(service: Service, slices: Iterable[EndpointSlice], policy: Policy, place: Place) -> Sequence[ServicePort]:
     """The ports of `service` with their endpoints. `slices` come in the order in which they were applied."""
     # An ExternalName has no endpoints, whatever slices say: kube-dns answers with its name, and kube-proxy passes it over.
     external = service.spec.type == EXTERNAL_NAME
     slices = [] if external else [part for part in slices if part.address_type in _FAMILY]
     ports = _ports(service, slices)
-    return [_join_port(service, port, len(ports) == 1, slices, policy, locate, pod_of) for port in ports]
+    return [_join_port(service, port, len(ports) == 1, slices, policy, place) for port in ports]
 
 
 def _ports(service: Service, slices: Iterable[EndpointSlice]) -> Sequence[ServicePortSpec]:
@@ -69,8 +61,7 @@ def _join_port(
     alone: bool,
     slices: Iterable[EndpointSlice],
     policy: Policy,
-    locate: Locate,
-    pod_of: PodOf,
+    place: Place,
 ) -> ServicePort:
     name, namespace = service.metadata.name, service.metadata.namespace
     ref = ServiceRef(name, namespace, str(port.port))
@@ -79,20 +70,15 @@ def _join_port(
         names.append(ServiceRef(name, namespace, port.name))
     if alone:
         names.append(ServiceRef(name, namespace))
-    found = deduplicated(endpoints_in(slices, port.name or "", locate))
+    found = deduplicated(endpoints_in(slices, port.name or "", place))
     merged = _merge_families(found, _main_family(service))
-    known = [
-        (_with_facts(endpoint, pod_of(namespace, endpoint.hostname, endpoint.uid)), locality)
-        for endpoint, locality in merged
-    ]
-    assignment = Assignment(str(ref), _by_locality(known))
     return ServicePort(
         ref=ref,
         names=tuple(names),
-        assignment=replace(assignment, version=assignment_version(assignment)),
+        assignment=Assignment(str(ref), _by_locality(merged)),
         policy=policy,
         http2=_speaks_http2(port),
-        wish=_wish(service, slices, port.name or "", locate),
+        wish=_wish(service, slices, port.name or "", place),
         external=_external(service, port),
     )
 
@@ -104,17 +90,11 @@ def _external(service: Service, port: ServicePortSpec) -> DnsTarget | None:
     return DnsTarget(service.spec.external_name, port.port)
 
 
-def _wish(service: Service, slices: Iterable[EndpointSlice], port_name: str, locate: Locate) -> Wish:
+def _wish(service: Service, slices: Iterable[EndpointSlice], port_name: str, place: Place) -> Wish:
     if not (wish := Wish.of(service.spec)):
         return wish
-    pairs = (pair for part in slices for pair in paired(part, port_name, locate))
-    return replace(wish, near={found.identity: near(listed, place.zone) for listed, (found, place) in pairs})
-
-
-def _with_facts(endpoint: Endpoint, pod: PodFacts) -> Endpoint:
-    if not pod.labels and pod.ready_since is None:
-        return endpoint
-    return replace(endpoint, labels=pod.labels, ready_since=pod.ready_since)
+    pairs = (pair for part in slices for pair in paired(part, port_name, place))
+    return replace(wish, near={found.identity: near(listed, locality.zone) for listed, (found, locality) in pairs})
 
 
 def _speaks_http2(port: ServicePortSpec) -> bool:
@@ -122,41 +102,24 @@ def _speaks_http2(port: ServicePortSpec) -> bool:
     return (port.app_protocol or (port.name or "").partition("-")[0]) in _HTTP2_PROTOCOLS
 
 
-Placed = tuple[Endpoint, Locality]
-"""An endpoint, and where it runs."""
-
-
-def endpoints_in(slices: Iterable[EndpointSlice], port_name: str, locate: Locate) -> Iterator[Placed]:
+def endpoints_in(slices: Iterable[EndpointSlice], port_name: str, place: Place) -> Iterator[Placed]:
     """The endpoints of the slices that have a port of that name, in the order of the slices."""
     for part in slices:
         number = port_number(part.ports or (), port_name)
-        if number is None:
-            continue
-        for endpoint in part.endpoints or ():
-            target = endpoint.target_ref
-            uid, hostname = (target.uid, target.name) if target is not None else ("", "")
-            health = _health(endpoint.conditions or Conditions())
-            yield Endpoint(endpoint.addresses[0], number, health, uid=uid, hostname=hostname), locate(endpoint)
+        if number is not None:
+            for listed in part.endpoints or ():
+                yield place(listed, number)
 
 
-def paired(part: EndpointSlice, port_name: str, locate: Locate) -> Iterator[tuple[SliceEndpoint, Placed]]:
+def paired(part: EndpointSlice, port_name: str, place: Place) -> Iterator[tuple[SliceEndpoint, Placed]]:
     """The endpoints of a slice as it lists them, and what they are here."""
     # Without the port there is none of them, with it there is one for each.
-    return zip(part.endpoints or (), endpoints_in([part], port_name, locate), strict=False)
+    return zip(part.endpoints or (), endpoints_in([part], port_name, place), strict=False)
 
 
 def port_number(ports: Iterable[SlicePort], name: str) -> int | None:
     """Ports are matched by name: a named target port may have another number in each slice."""
     return next((p.port for p in ports if (p.name or "") == name and (p.protocol or "TCP") == "TCP"), None)
-
-
-def _health(conditions: Conditions) -> Health:
-    """UNHEALTHY is what will be absent: a Pod that was never ready does not exist for clients (docs/adr/0010)."""
-    if conditions.ready is not False:
-        return Health.HEALTHY
-    if conditions.terminating and conditions.serving is not False:
-        return Health.DRAINING
-    return Health.UNHEALTHY
 
 
 def deduplicated(endpoints: Iterable[Placed]) -> Sequence[Placed]:
@@ -190,13 +153,15 @@ def family_of(address: str) -> int:
 
 def _merge_families(endpoints: Sequence[Placed], main: int) -> Sequence[Placed]:
     """One endpoint per Pod: the Service's first IP family is its address, the other an additional one (gRFC A61)."""
+    if len({family_of(endpoint.address) for endpoint, _ in endpoints}) < 2:
+        # Nearly all services: one address per Pod, as what is listed twice is there once by now.
+        return endpoints
     pods = defaultdict(list)
     for endpoint, locality in endpoints:
         pods[endpoint.uid or endpoint.address, endpoint.port].append((endpoint, locality))
     merged = []
     for same in pods.values():
         if len(same) == 1:
-            # Nearly all of them; a copy of each would be a fifth of the work of a join.
             merged.append(same[0])
             continue
         same.sort(key=lambda item: family_of(item[0].address) != main)

@@ -22,7 +22,7 @@ class PodFacts:
     """Unix time in seconds; None: it is not ready, or does not say."""
 
 
-_NOTHING = PodFacts()
+NOTHING = PodFacts()
 
 
 class Pods:
@@ -75,8 +75,8 @@ class Pods:
 
     def of(self, namespace: str, name: str, uid: str) -> PodFacts:
         """What is known of a Pod; nothing of one of that name that is another. Manifests may leave the uid out."""
-        known = self._pods.get((namespace, name), (_NOTHING, None))[0]
-        return known if known.uid == uid or not (known.uid and uid) else _NOTHING
+        known = self._pods.get((namespace, name), (NOTHING, None))[0]
+        return known if known.uid == uid or not (known.uid and uid) else NOTHING
 
     def _share(self, labels: Labels) -> Labels:
         first, users = self._shared.get(labels, (labels, 0))

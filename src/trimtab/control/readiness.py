@@ -3,16 +3,25 @@
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
+from typing import NamedTuple
 
-from ..model import Assignment, Endpoint, LocalityEndpoints
+from ..model import Endpoint, LocalityEndpoints
 from .join import ServicePort
 from .references import ServiceKey
 
 LONGEST_RAMP_S = 86_400.0
 """What is ready for longer is new for no policy (`Policy.slow_start_s`)."""
 Identity = tuple[str, int, str]
-Seen = Mapping[str, float | None]
+Earlier = Mapping[str, float | None]
 """By Pod uid: when it was first seen ready, in Unix seconds; None: it was there before anybody looked."""
+
+
+class _Seen(NamedTuple):
+    """When an endpoint was seen first, itself without that date, and with it: what did not change is not made anew."""
+
+    at: float | None
+    plain: Endpoint
+    dated: Endpoint
 
 
 class Readiness:
@@ -26,54 +35,67 @@ class Readiness:
     def __init__(self, clock: Callable[[], float] = time.time) -> None:
         """`clock` is Unix time in seconds."""
         self._clock = clock
-        self._since: dict[ServiceKey, dict[Identity, float | None]] = {}
-        self._earlier: Seen = {}
+        self._seen: dict[ServiceKey, dict[Identity, _Seen]] = {}
+        self._earlier: Earlier = {}
 
-    def remember(self, earlier: Seen) -> None:
+    def remember(self, earlier: Earlier) -> None:
         """What an earlier life had seen ready; it counts for services that this one has not seen yet."""
         self._earlier = earlier
 
     def young(self) -> dict[str, float]:
         """By Pod uid: the dates worth remembering."""
         oldest = self._clock() - LONGEST_RAMP_S
-        dated = ((uid, at) for seen in self._since.values() for (_, _, uid), at in seen.items())
+        dated = ((uid, noted.at) for seen in self._seen.values() for (_, _, uid), noted in seen.items())
         return {uid: at for uid, at in dated if uid and at is not None and at > oldest}
 
     def forget(self, service: ServiceKey) -> None:
         """The service is gone."""
-        self._since.pop(service, None)
+        self._seen.pop(service, None)
 
     def note(self, service: ServiceKey, ports: Iterable[ServicePort]) -> list[ServicePort]:
         """The same ports, with `ready_since` of their endpoints filled in where it is known."""
         ports = list(ports)
-        before = self._since.get(service)
-        present = [endpoint for port in ports for _, endpoint in port.assignment.endpoints()]
-        if not present and before is None:
+        before = self._seen.get(service)
+        if before is None and not any(len(port.assignment) for port in ports):
             return ports
-        since = self._since[service] = self._first_seen(present) if before is None else self._seen(present, before)
-        return [replace(port, assignment=_dated(port.assignment, since)) for port in ports]
+        otherwise = self._clock() if before is not None else self._first(ports)
+        seen = self._seen[service] = {}
+        noted = []
+        for port in ports:
+            localities = tuple(
+                _with(group, tuple(self._note(one, before, seen, otherwise) for one in group.endpoints))
+                for group in port.assignment.localities
+            )
+            noted.append(replace(port, assignment=replace(port.assignment, localities=localities)))
+        return noted
 
-    def _seen(
-        self, present: Iterable[Endpoint], before: Mapping[Identity, float | None]
-    ) -> dict[Identity, float | None]:
-        now = self._clock()
-        return {endpoint.identity: before.get(endpoint.identity, now) for endpoint in present}
+    def _first(self, ports: Iterable[ServicePort]) -> float | None:
+        """Since when what is new is ready, of a service that is seen for the first time: of what nobody remembers, nothing is new."""
+        remembered = any(one.uid in self._earlier for port in ports for _, one in port.assignment.endpoints())
+        return self._clock() if remembered else None
 
-    def _first_seen(self, present: Iterable[Endpoint]) -> dict[Identity, float | None]:
-        known = {endpoint.identity: endpoint.uid for endpoint in present}
-        # Of a service of which nothing is remembered nothing is new.
-        otherwise = self._clock() if any(uid in self._earlier for uid in known.values()) else None
-        return {identity: self._earlier.get(uid, otherwise) if uid else None for identity, uid in known.items()}
+    def _note(
+        self,
+        endpoint: Endpoint,
+        before: Mapping[Identity, _Seen] | None,
+        seen: dict[Identity, _Seen],
+        otherwise: float | None,
+    ) -> Endpoint:
+        identity = endpoint.identity
+        known = None if before is None else before.get(identity)
+        if known is not None and known.plain is endpoint:
+            seen[identity] = known
+            return known.dated
+        if known is not None:
+            at = known.at
+        elif before is None:
+            at = self._earlier.get(endpoint.uid, otherwise) if endpoint.uid else None
+        else:
+            at = otherwise
+        dated = endpoint if at is None or endpoint.ready_since is not None else replace(endpoint, ready_since=at)
+        seen[identity] = _Seen(at, endpoint, dated)
+        return dated
 
 
-def _dated(assignment: Assignment, since: Mapping[Identity, float | None]) -> Assignment:
-    return replace(assignment, localities=tuple(_dated_group(group, since) for group in assignment.localities))
-
-
-def _dated_group(group: LocalityEndpoints, since: Mapping[Identity, float | None]) -> LocalityEndpoints:
-    return replace(group, endpoints=tuple(_dated_endpoint(endpoint, since) for endpoint in group.endpoints))
-
-
-def _dated_endpoint(endpoint: Endpoint, since: Mapping[Identity, float | None]) -> Endpoint:
-    at = since.get(endpoint.identity) if endpoint.ready_since is None else None
-    return endpoint if at is None else replace(endpoint, ready_since=at)
+def _with(group: LocalityEndpoints, endpoints: tuple[Endpoint, ...]) -> LocalityEndpoints:
+    return LocalityEndpoints(group.locality, endpoints, group.weight, group.priority)

@@ -18,6 +18,7 @@ from trimtab.control.kube.line_buffer import LineBuffer
 from trimtab.control.kube.messages import Failure, read_event, read_page
 from trimtab.control.kube.reflector import News, Reflector
 from trimtab.control.kube.withdrawal_guard import GuardSettings, WithdrawalGuard
+from trimtab.xds.version import assignment_version
 
 NAMES = ("a", "b", "c")
 
@@ -169,7 +170,8 @@ def test_however_two_replicas_came_to_know_it_they_serve_the_same(
     new.lines = [Line(SERVICES, old.store, second_seed), Line(SLICES, old.store, second_seed)]
     new.catch_up()
     versions = [
-        {str(port.ref): port.assignment.version for port in world.catalog.service_ports()} for world in (old, new)
+        {str(port.ref): assignment_version(port.assignment) for port in world.catalog.service_ports()}
+        for world in (old, new)
     ]
     assert versions[0] == versions[1]
 

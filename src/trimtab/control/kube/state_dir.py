@@ -19,7 +19,7 @@ import structlog
 
 from ...errors import ClusterError
 from ..kubernetes import EndpointSlice, Object
-from ..readiness import Seen
+from ..readiness import Earlier
 from .usable import takes_calls
 
 log = structlog.get_logger(__name__)
@@ -48,7 +48,7 @@ class State:
     """By Pod uid: when what has not been ready for long became so, in seconds since the epoch."""
 
     @property
-    def ready(self) -> Seen:
+    def ready(self) -> Earlier:
         """Every Pod that took calls, with its date if it is in `young`."""
         return {
             endpoint.target_ref.uid: self.young.get(endpoint.target_ref.uid)
