@@ -1,7 +1,6 @@
 """`trimtab status` against a control plane and clients with real streams."""
 
 import contextlib
-import socket
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -14,6 +13,7 @@ from tests.cli.running import run
 from tests.cli.serving import Serving, serving
 from tests.control.test_manifests import SERVICE, SLICE
 from tests.control.xds_client import XdsClient
+from tests.ports import HeldPort
 
 PAYMENTS = "payments.prod:8080"
 
@@ -114,9 +114,9 @@ async def test_it_asks_where_the_environment_says(running: Serving, monkeypatch:
 
 
 async def test_a_control_plane_that_is_not_there_is_a_clear_error() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as unused:
-        address = f"127.0.0.1:{unused.getsockname()[1]}"
-    ended = await run("status", "--admin", address)
+    with HeldPort() as unused:
+        address = unused.address
+        ended = await run("status", "--admin", address)
     assert ended.code == 1
     assert ended.stderr.startswith(f"trimtab status: no control plane answers at {address}: Connection refused; ")
     assert (ended.stdout, ended.stderr.count("\n")) == ("", 1)

@@ -8,6 +8,7 @@ from typing import Any, Self
 
 import grpc
 
+from tests.ports import HeldPort
 from trimtab.model import Assignment, Endpoint, Locality, LocalityEndpoints, Policy
 from trimtab.xds.assignment import encode_body
 from trimtab.xds.cluster import encode_cluster
@@ -17,7 +18,10 @@ from trimtab.xds.resource_type import ADS_SERVICE, CLUSTERS, ENDPOINTS, STREAM_A
 
 
 class AdsServer:
-    """Answers subscriptions with the resources and errors it was given, and pushes changes to open streams."""
+    """Answers subscriptions with the resources and errors it was given, and pushes changes to open streams.
+
+    Its port stays its own until the end of the `with` block: closed before, it can be started there again.
+    """
 
     def __init__(self, port: int = 0, credentials: grpc.ServerCredentials | None = None) -> None:
         self.resources: dict[str, bytes] = {}
@@ -33,7 +37,8 @@ class AdsServer:
         self._server.add_generic_rpc_handlers(
             (grpc.method_handlers_generic_handler(ADS_SERVICE, {STREAM_AGGREGATED_RESOURCES: handler}),)
         )
-        address = f"127.0.0.1:{port}"
+        self._held = None if port else HeldPort()
+        address = f"127.0.0.1:{port}" if self._held is None else self._held.address
         bound = (
             self._server.add_insecure_port(address)
             if credentials is None
@@ -93,6 +98,8 @@ class AdsServer:
 
     def __exit__(self, *exc_info: object) -> None:
         self.close()
+        if self._held is not None:
+            self._held.release()
 
     def _push(self) -> None:
         self._version += 1

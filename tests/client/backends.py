@@ -8,13 +8,17 @@ from typing import Any, Self
 
 import grpc
 
+from tests.ports import HeldPort
 from trimtab.model import Endpoint
 
 SERVICE = "shop.Shop"
 
 
 class Backend:
-    """Counts what it serves. Requests say what to do: `fail`, `slow`, `who`, `remaining`; anything else is echoed."""
+    """Counts what it serves. Requests say what to do: `fail`, `slow`, `who`, `remaining`; anything else is echoed.
+
+    Its port stays its own until the end of the `with` block: closed before, it can be started there again.
+    """
 
     def __init__(self, port: int = 0, credentials: grpc.ServerCredentials | None = None) -> None:
         self.calls = 0
@@ -31,7 +35,8 @@ class Backend:
             "Chat": grpc.stream_stream_rpc_method_handler(self._stream_stream),
         }
         self._server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(SERVICE, handlers),))
-        address = f"127.0.0.1:{port}"
+        self._held = None if port else HeldPort()
+        address = f"127.0.0.1:{port}" if self._held is None else self._held.address
         self.port = (
             self._server.add_insecure_port(address)
             if credentials is None
@@ -52,6 +57,8 @@ class Backend:
 
     def __exit__(self, *exc_info: object) -> None:
         self.close()
+        if self._held is not None:
+            self._held.release()
 
     def _began(self, request: bytes, context: grpc.ServicerContext) -> None:
         with self._lock:
@@ -67,7 +74,7 @@ class Backend:
         if request == b"fail":
             context.abort(grpc.StatusCode.FAILED_PRECONDITION, "as asked")
         if request == b"slow":
-            self.release.wait(10)
+            self.release.wait(60)
 
     def _answer(self, request: bytes, context: grpc.ServicerContext) -> bytes:
         if request == b"who":

@@ -192,12 +192,13 @@ def test_an_endpoint_that_comes_back_is_picked_again(world: World, ads: AdsServe
         channel = world.open(ads, policy=trimtab.Policy(strategy="round_robin"))
         eventually(lambda: len(ready(channel)) == 2)
         before = node_of(channel, restarting)
-    eventually(lambda: ready(channel) == {stable.port})
-    assert who(world, channel, 10) == {stable.port: 10}
-    with Backend(restarting.port) as restarted:
-        eventually(lambda: len(ready(channel)) == 2)
-        assert who(world, channel, 10) == {stable.port: 5, restarted.port: 5}
-        assert node_of(channel, restarted) is before
+        restarting.close()
+        eventually(lambda: ready(channel) == {stable.port})
+        assert who(world, channel, 10) == {stable.port: 10}
+        with Backend(restarting.port) as restarted:
+            eventually(lambda: len(ready(channel)) == 2)
+            assert who(world, channel, 10) == {stable.port: 5, restarted.port: 5}
+            assert node_of(channel, restarted) is before
 
 
 def test_when_nobody_can_be_reached_the_caller_learns_grpcs_own_error(

@@ -1,6 +1,5 @@
 """What a caller is told when there is no endpoint, in both worlds and for all four arities."""
 
-import socket
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -15,6 +14,7 @@ from tests.client.backends import Backend
 from tests.client.eventually import eventually
 from tests.client.service import ARITIES, ECHO, NAME, TARGET, assign, in_flight
 from tests.client.worlds import AnyChannel, Cancelled, World
+from tests.ports import HeldPort
 from trimtab.client import placement
 from trimtab.model import Policy
 
@@ -77,11 +77,11 @@ def test_a_started_call_that_is_refused(world: World, ads: AdsServer, arity: str
 
 
 def test_the_control_plane_cannot_be_reached(world: World) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as reserved:
-        address = f"127.0.0.1:{reserved.getsockname()[1]}"
-    channel = world.open(None, control_plane=address)
-    eventually(lambda: "refused" in channel.cluster.awaited())
-    error = refused(world, channel, timeout=0.05)
+    with HeldPort() as unused:
+        address = unused.address
+        channel = world.open(None, control_plane=address)
+        eventually(lambda: "refused" in channel.cluster.awaited())
+        error = refused(world, channel, timeout=0.05)
     assert error.code() is grpc.StatusCode.DEADLINE_EXCEEDED
     assert f"control plane {address} has been unreachable for " in error.details()
     assert "refused" in error.details()

@@ -20,6 +20,7 @@ import pytest
 from hypercorn.config import Config
 
 from tests.client.eventually import eventually
+from tests.ports import HeldPort
 from tests.serving.http_get import PATIENCE_S, get
 from tests.xds.envoy_messages import orca_load_report_pb2
 from trimtab.serving import AsgiLifecycle, Drain, Load, Phase
@@ -131,11 +132,8 @@ ALL_SERVERS = pytest.mark.parametrize("server", SERVERS)
 @contextmanager
 def pod(server: str) -> Iterator[tuple["subprocess.Popen[str]", int]]:
     """A process whose port answers; it is still warming up."""
-    with socket.socket() as held:
-        # Bound, not listening: nobody else is given this port, and the server may bind it beside us.
-        held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        held.bind(("127.0.0.1", 0))
-        port = held.getsockname()[1]
+    with HeldPort() as held:
+        port = held.port
         module, *arguments = (each.format(port=port) for each in SERVERS[server])
         process = subprocess.Popen(
             [sys.executable, "-m", module, *arguments, "tests.serving.asgi_pod:lifecycle"],

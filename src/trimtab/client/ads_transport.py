@@ -30,7 +30,7 @@ class AdsStream:
 
     def __init__(self, server: ControlPlane) -> None:
         self._outbox: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
-        self._channel = _open(server)
+        self._channel = open_channel(server)
         method: grpc.StreamStreamMultiCallable[bytes, bytes] = self._channel.stream_stream(_METHOD)
         self._call = method(iter(self._outbox.get, None))
 
@@ -53,7 +53,8 @@ class AdsStream:
         self._channel.close()
 
 
-def _open(server: ControlPlane) -> grpc.Channel:
+def open_channel(server: ControlPlane) -> grpc.Channel:
+    """A connection of its own to `server`. Raises BootstrapError if its certificates cannot be read."""
     if not server.security.tls:
         return grpc.insecure_channel(server.uri, _OPTIONS)
     return grpc.secure_channel(server.uri, _credentials(server.security), _OPTIONS)

@@ -5,10 +5,11 @@ import os
 import threading
 from dataclasses import dataclass
 
+from ..model import Locality
 from .bootstrap import Bootstrap, ControlPlane
 from .discovery import Discovery
 
-_Key = tuple[tuple[ControlPlane, ...], str]
+_Key = tuple[tuple[ControlPlane, ...], str, str, Locality, frozenset[tuple[str, str]]]
 
 
 @dataclass(slots=True)
@@ -59,7 +60,9 @@ class Discoveries:
 
 
 def _key(bootstrap: Bootstrap) -> _Key:
-    return bootstrap.servers, bootstrap.node.id
+    """What a stream is for: whom it goes to, and all that is said there of who we are."""
+    node = bootstrap.node
+    return bootstrap.servers, node.id, node.cluster, node.locality, frozenset(node.metadata.items())
 
 
 _current = Discoveries()

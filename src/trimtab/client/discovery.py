@@ -1,4 +1,4 @@
-"""What this process knows from one control plane: one ADS stream, shared by every channel of the process.
+"""What this process knows from its control plane: one ADS stream, shared by every channel of the process.
 
 The protocol is `xds.client_stream`; here are its thread, its reconnects and its listeners. A thread with a synchronous
 stream serves synchronous and asyncio channels alike, whatever event loops come and go.
@@ -17,13 +17,14 @@ import grpc
 from ..errors import BootstrapError, PolicyError, ProtocolError, ServiceNotFound, Unavailable
 from ..model import Assignment, Policy
 from ..xds.assignment import decode_assignment
-from ..xds.backoff import Backoff
 from ..xds.client_stream import ClientStream, Reaction, Update
 from ..xds.cluster import decode_policy
 from ..xds.discovery import NOT_FOUND, DiscoveryRequest, DiscoveryResponse, ResourceError
 from ..xds.resource_type import CLUSTERS, ENDPOINTS
 from .ads_transport import AdsStream, reason
-from .bootstrap import Bootstrap
+from .bootstrap import Bootstrap, ControlPlane
+from .comeback import Comeback
+from .control_planes import ControlPlanes
 
 logger = logging.getLogger(__name__)
 
@@ -33,10 +34,13 @@ Listener = Callable[[News], object]
 
 
 class Discovery:
-    """Subscriptions to the services of one control plane. Every method may be called from any thread."""
+    """Subscriptions to the services of one control plane, or of the next when it cannot be reached. Every method may be called from any thread."""
 
     def __init__(self, bootstrap: Bootstrap, rng: random.Random | None = None) -> None:
-        self._server = bootstrap.servers[0]
+        rng = rng or random.Random()
+        self._planes = ControlPlanes(bootstrap.servers, rng, time.monotonic())
+        self._last_server: ControlPlane | None = None
+        self._returning_to: ControlPlane | None = None
         self._protocol: ClientStream[Assignment] = ClientStream(ENDPOINTS, bootstrap.node, self._decode)
         self._policies: ClientStream[Policy | PolicyError] = ClientStream(CLUSTERS, bootstrap.node, _decode_policy)
         self._policy_listeners: dict[str, list[Listener]] = {}
@@ -44,13 +48,9 @@ class Discovery:
         self._listeners: dict[str, list[Listener]] = {}
         self._refused: dict[str, Unavailable] = {}
         self._warned: set[str] = set()
-        self._backoff = Backoff(rng or random.Random())
         self._lock = threading.Lock()
         self._stopped = threading.Event()
         self._stream: AdsStream | None = None
-        self._answering = False
-        self._silent_since = time.monotonic()
-        self._trouble = ""
         self._thread: threading.Thread | None = None
 
     def subscribe(self, name: str, listener: Listener, *, policy: bool = True) -> None:
@@ -99,53 +99,70 @@ class Discovery:
     @property
     def answering(self) -> bool:
         """Whether there is a stream on which the control plane has answered."""
-        return self._answering
+        return self._planes.answering
 
     def describe(self) -> str:
         """How it stands with the control plane and what to do about it, for an error message."""
-        plane, silent_s = f"control plane {self._server.uri}", time.monotonic() - self._silent_since
-        if self._answering:
-            return f"{plane} is connected but has not sent this service; check that it knows the service by this name"
-        check = "check that it runs and that the bootstrap names its address"
-        if self._trouble:
-            return f"{plane} has been unreachable for {silent_s:.1f} s: {self._trouble}; {check}"
-        return f"{plane} has not answered for {silent_s:.1f} s; {check}"
+        return self._planes.describe(time.monotonic())
 
     def _run(self) -> None:
         while not self._stopped.is_set():
-            try:
-                self._converse()
-            except grpc.RpcError as error:
-                self._lost(reason(error, self._server.security))
-            except BootstrapError as error:
-                self._lost(str(error))
-            except Exception as error:
-                logger.exception("discovery failed unexpectedly; it will be tried again")
-                self._lost(repr(error))
-            else:
-                self._lost("the control plane closed the stream")
-            self._stopped.wait(self._backoff.next_s())
+            wait_s = self._lost(self._conversed())
+            self._stopped.wait(wait_s)
+
+    def _conversed(self) -> str:
+        """Speak to a control plane for as long as it lasts; why it ended."""
+        try:
+            self._converse()
+        except grpc.RpcError as error:
+            return reason(error, self._planes.current.security)
+        except BootstrapError as error:
+            return str(error)
+        except Exception as error:
+            logger.exception("discovery failed unexpectedly; it will be tried again")
+            return repr(error)
+        return "the control plane closed the stream"
 
     def _converse(self) -> None:
-        stream = AdsStream(self._server)
+        server = self._planes.current
+        stream = AdsStream(server)
+        comeback = Comeback(self._planes.preferred, self._planes.until_look_s, self._return_to)
         try:
             with self._lock:
                 self._stream = stream
-                about_policies = self._policies.connected()
-                if about_policies.names:
-                    # To ask for no cluster in particular would be to ask for all.
-                    self._send(about_policies)
-                self._send(self._protocol.connected())
+                self._begin(server)
+            comeback.start()
             if self._stopped.is_set():
                 return
             for data in stream:
                 self._received(data)
         finally:
+            comeback.stop()
             with self._lock:
                 self._stream = None
                 self._protocol.disconnected()
                 self._policies.disconnected()
             stream.close()
+
+    def _begin(self, server: ControlPlane) -> None:
+        """Ask for everything that is subscribed to."""
+        if server is not self._last_server:
+            # Another server's versions say nothing to this one.
+            self._protocol.forget_version()
+            self._policies.forget_version()
+        self._last_server = server
+        about_policies = self._policies.connected()
+        if about_policies.names:
+            # To ask for no cluster in particular would be to ask for all.
+            self._send(about_policies)
+        self._send(self._protocol.connected())
+
+    def _return_to(self, server: ControlPlane) -> None:
+        """A control plane that comes before the current one is back."""
+        with self._lock:
+            self._returning_to = server
+            if self._stream is not None:
+                self._stream.cancel()
 
     def _received(self, data: bytes) -> None:
         try:
@@ -158,12 +175,12 @@ class Discovery:
                 self._send(reaction.request)
         except ProtocolError as error:
             # Without a nonce there is nothing to refuse; the subscription stands and so does what is known.
-            logger.warning("control plane %s sent %s; ignored", self._server.uri, error)
+            logger.warning("control plane %s sent %s; ignored", self._planes.current.uri, error)
             return
         if reaction.request.error is not None:
             logger.warning(
                 "control plane %s sent what cannot be used, the last good state stays: %s",
-                self._server.uri,
+                self._planes.current.uri,
                 reaction.request.error,
             )
 
@@ -186,21 +203,23 @@ class Discovery:
         return assignment.cluster, replace(assignment, clock_offset_s=self._clock_offset_s)
 
     def _answered(self) -> None:
-        # A stream that was answered once is no failure when it ends (gRFC A57): the next wait is short.
-        self._backoff.reset()
-        if not self._answering and self._trouble:
-            logger.info("control plane %s answers again", self._server.uri)
-        self._answering, self._trouble = True, ""
+        if message := self._planes.answered():
+            logger.info(message)
 
-    def _lost(self, reason: str) -> None:
+    def _lost(self, reason: str) -> float:
+        """What the end of a stream comes to: seconds until the next attempt."""
         if self._stopped.is_set():
-            return
-        if self._answering:
-            self._silent_since = time.monotonic()
-            logger.warning("control plane %s is lost, what is known stays in use: %s", self._server.uri, reason)
-        elif not self._trouble:
-            logger.warning("control plane %s cannot be reached, which is tried again: %s", self._server.uri, reason)
-        self._answering, self._trouble = False, reason
+            return 0.0
+        with self._lock:
+            server, self._returning_to = self._returning_to, None
+        if server is not None:
+            logger.info("control plane %s can be reached again and is returned to", server.uri)
+            self._planes.back(server, time.monotonic())
+            return 0.0
+        loss = self._planes.lost(reason, time.monotonic())
+        if loss.message:
+            logger.warning(loss.message)
+        return loss.wait_s
 
     def _publish(self, update: Update[Assignment]) -> None:
         if update.resource is not None:

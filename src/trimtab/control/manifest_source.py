@@ -179,6 +179,8 @@ class ManifestSource:
                 log.warning("folder is gone, what it held stays", folder=str(self._folder), why=str(error))
             self._folder_gone = True
             return None
+        if self._folder_gone:
+            log.info("folder is back", folder=str(self._folder))
         self._folder_gone = False
         for path in entries:
             if is_manifest(path):

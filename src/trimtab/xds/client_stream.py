@@ -75,6 +75,10 @@ class ClientStream(Generic[T]):
             self._version = ""
         return self._request(node=self._node)
 
+    def forget_version(self) -> None:
+        """The next stream goes to another server, which must not take our version for one of its own."""
+        self._version = ""
+
     def disconnected(self) -> None:
         """The stream is gone; what is known stays."""
         self._connected = False

@@ -1,0 +1,65 @@
+"""Looks whether a control plane that is preferred to the current one is back (gRFC A71)."""
+
+import contextlib
+import threading
+from collections.abc import Callable, Sequence
+from typing import Any, Final
+
+import grpc
+
+from ..errors import BootstrapError
+from .ads_transport import open_channel
+from .bootstrap import ControlPlane
+
+_CONNECT_S: Final = 5.0
+"""How long one attempt to connect may take."""
+
+
+class Comeback:
+    """A thread that connects to the preferred ones from time to time, until one of them takes the connection."""
+
+    def __init__(
+        self,
+        preferred: Sequence[ControlPlane],
+        until_look_s: Callable[[], float],
+        found: Callable[[ControlPlane], object],
+    ) -> None:
+        """`found` is called once, in this thread, with the first one that is back."""
+        self._preferred = tuple(preferred)
+        self._until_look_s = until_look_s
+        self._found = found
+        self._stopped = threading.Event()
+        self._attempt: Any = None
+
+    def start(self) -> None:
+        """Look from now on, if anyone is preferred."""
+        if self._preferred:
+            threading.Thread(target=self._run, name="trimtab-comeback", daemon=True).start()
+
+    def stop(self) -> None:
+        """Look no more; this does not wait for the thread."""
+        self._stopped.set()
+        if (attempt := self._attempt) is not None:
+            attempt.cancel()
+
+    def _run(self) -> None:
+        while not self._stopped.wait(self._until_look_s()):
+            for server in self._preferred:
+                if self._takes_connections(server):
+                    self._found(server)
+                    return
+
+    def _takes_connections(self, server: ControlPlane) -> bool:
+        """False too when told to stop meanwhile."""
+        try:
+            channel = open_channel(server)
+        except BootstrapError:
+            # Its certificates cannot be read: said when its turn comes.
+            return False
+        with contextlib.closing(channel):
+            self._attempt = attempt = grpc.channel_ready_future(channel)
+            try:
+                attempt.result(timeout=_CONNECT_S)
+            except (grpc.FutureTimeoutError, grpc.FutureCancelledError):
+                return False
+        return not self._stopped.is_set()
