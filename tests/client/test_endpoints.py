@@ -13,6 +13,7 @@ from tests.client.eventually import eventually
 from tests.client.service import NAME, assign, in_flight
 from tests.client.worlds import AnyChannel, World
 from trimtab.balance import Connectivity, Node
+from trimtab.client import cluster
 from trimtab.model import Endpoint, Health
 
 Backends = Callable[[int], list[Backend]]
@@ -64,6 +65,13 @@ def test_an_endpoint_has_one_connection(world: World, ads: AdsServer, backends: 
     assert [len(backend.peers) for backend in made] == [1, 1]
 
 
+@pytest.fixture
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first connection waits for the others for as long as a busy machine needs to open them."""
+    monkeypatch.setattr(cluster, "GRACE_S", 60.0)
+
+
+@pytest.mark.usefixtures("patient")
 def test_a_first_burst_is_spread(world: World, ads: AdsServer, backends: Backends) -> None:
     channel = world.open(ads)
     made = backends(4)
@@ -77,6 +85,7 @@ def test_a_first_burst_is_spread(world: World, ads: AdsServer, backends: Backend
         call.responses()
 
 
+@pytest.mark.usefixtures("patient")
 def test_a_burst_after_there_was_nobody_is_spread_too(world: World, ads: AdsServer, backends: Backends) -> None:
     ads.assign(NAME)
     channel = world.open(ads)

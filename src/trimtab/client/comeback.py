@@ -8,15 +8,18 @@ from typing import Any, Final
 import grpc
 
 from ..errors import BootstrapError
+from ..xds.health import HEALTH_SERVICE, ServingStatus, encode_health_response
 from .ads_transport import open_channel
 from .bootstrap import ControlPlane
 
-_CONNECT_S: Final = 5.0
-"""How long one attempt to connect may take."""
+_ANSWER_S: Final = 5.0
+"""How long to wait for a connection and an answer."""
+_SERVING: Final = encode_health_response(ServingStatus.SERVING)
+_NOBODY: Final = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED)
 
 
 class Comeback:
-    """A thread that connects to the preferred ones from time to time, until one of them takes the connection."""
+    """A thread that asks the preferred ones from time to time, until one of them answers that it serves (grpc.health.v1)."""
 
     def __init__(
         self,
@@ -45,11 +48,11 @@ class Comeback:
     def _run(self) -> None:
         while not self._stopped.wait(self._until_look_s()):
             for server in self._preferred:
-                if self._takes_connections(server):
+                if self._is_back(server):
                     self._found(server)
                     return
 
-    def _takes_connections(self, server: ControlPlane) -> bool:
+    def _is_back(self, server: ControlPlane) -> bool:
         """False too when told to stop meanwhile."""
         try:
             channel = open_channel(server)
@@ -57,9 +60,13 @@ class Comeback:
             # Its certificates cannot be read: said when its turn comes.
             return False
         with contextlib.closing(channel):
-            self._attempt = attempt = grpc.channel_ready_future(channel)
+            check: grpc.UnaryUnaryMultiCallable[bytes, bytes] = channel.unary_unary(f"/{HEALTH_SERVICE}/Check")
+            self._attempt = attempt = check.future(b"", timeout=_ANSWER_S)
             try:
-                attempt.result(timeout=_CONNECT_S)
-            except (grpc.FutureTimeoutError, grpc.FutureCancelledError):
+                serving = attempt.result() == _SERVING
+            except grpc.FutureCancelledError:
                 return False
-        return not self._stopped.is_set()
+            except grpc.RpcError as error:
+                # Not every control plane has a health service; one that says so is there.
+                serving = error.code() not in _NOBODY
+        return serving and not self._stopped.is_set()

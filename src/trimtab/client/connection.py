@@ -42,15 +42,21 @@ class SyncConnection:
         if self._closed:
             return
         self._closed = True
-        self.channel.unsubscribe(self._heard)
-        if self._state in (None, grpc.ChannelConnectivity.IDLE):
-            # The watching thread may not have got round to connecting. On a closed channel that fails, with a traceback
-            # on stderr; and where nothing is connected there is no call to cancel.
-            closing = threading.Timer(_WATCH_PERIOD_S, self.channel.close)
-            closing.daemon = True
-            closing.start()
+        # On a closed channel the thread that watches it fails, with a traceback on stderr. It must have begun, which it says
+        # by a first state, and have got round to connecting; where nothing is connected there is no call to cancel.
+        if self._state is None:
+            return
+        if self._state is grpc.ChannelConnectivity.IDLE:
+            self._close_later()
         else:
+            self.channel.unsubscribe(self._heard)
             self.channel.close()
+
+    def _close_later(self) -> None:
+        self.channel.unsubscribe(self._heard)
+        closing = threading.Timer(_WATCH_PERIOD_S, self.channel.close)
+        closing.daemon = True
+        closing.start()
 
     def _heard(self, state: grpc.ChannelConnectivity) -> None:
         """In a thread of grpcio's."""
@@ -58,6 +64,9 @@ class SyncConnection:
 
     def _changed(self, state: grpc.ChannelConnectivity) -> None:
         if self._closed:
+            if self._state is None:
+                self._state = state
+                self._close_later()
             return
         first, self._state = self._state is None, state
         self._report(from_grpc(state))

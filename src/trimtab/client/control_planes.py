@@ -24,7 +24,7 @@ class _Standing:
     trouble: str = ""
     """Why it cannot be reached; empty: it was not tried, or has answered."""
     returns: Backoff = field(kw_only=True)
-    """When to look whether it is back. Grows while it takes connections and answers nothing."""
+    """When to look whether it is back. Grows while it says that it serves and answers nothing."""
 
 
 class ControlPlanes:
@@ -69,7 +69,7 @@ class ControlPlanes:
         return f"control plane {self.current.uri} answers{'' if self._index else ' again'}" if was_lost else ""
 
     def back(self, server: ControlPlane, now: float) -> None:
-        """A preferred one takes connections again: it is its turn."""
+        """A preferred one serves again: it is its turn."""
         self._index = self._servers.index(server)
         self.answering, self._silent_since = False, now
 
