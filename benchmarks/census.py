@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.table import Table
 
 from trimtab.control.census import Census
-from trimtab.control.zone_weights import zone_weights
+from trimtab.balance.zone_weights import zone_weights
 from trimtab.xds.service_census import decode_census, encode_census
 
 SERVICE = "payments.prod:8080"

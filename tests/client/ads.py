@@ -2,6 +2,7 @@
 
 import queue
 import threading
+import time
 from collections.abc import Callable, Iterator
 from concurrent import futures
 from typing import Any, Self
@@ -14,6 +15,7 @@ from trimtab.xds.assignment import encode_body
 from trimtab.xds.cluster import encode_cluster
 from trimtab.xds.dialect import Dialect
 from trimtab.xds.discovery import DiscoveryRequest, ResourceError, encode_resource, encode_response
+from trimtab.xds.identifier import Identifier, encode_identifier
 from trimtab.xds.resource_type import ADS_SERVICE, CLUSTERS, ENDPOINTS, STREAM_AGGREGATED_RESOURCES
 
 
@@ -29,6 +31,8 @@ class AdsServer:
         self.policies: dict[str, bytes] = {}
         self.requests: list[DiscoveryRequest] = []
         self.streams_opened = 0
+        self.zone: str | None = None
+        """Where it says that every client runs; None: it says nothing of the kind."""
         self._version = 0
         self._streams: set[_Stream] = set()
         self._changed = threading.Condition()
@@ -50,8 +54,11 @@ class AdsServer:
 
     def assign(self, name: str, *endpoints: Endpoint) -> None:
         """`name` has these endpoints from now on."""
-        group = LocalityEndpoints(Locality("eu", "eu-a"), endpoints)
-        self.send(name, encode_body(Assignment(name, (group,) if endpoints else ())))
+        self.assign_groups(name, *([LocalityEndpoints(Locality("eu", "eu-a"), endpoints)] if endpoints else ()))
+
+    def assign_groups(self, name: str, *groups: LocalityEndpoints) -> None:
+        """The same by locality."""
+        self.send(name, encode_body(Assignment(name, groups)))
 
     def balance(self, name: str, policy: Policy) -> None:
         """`name` is to be balanced so from now on."""
@@ -125,7 +132,9 @@ class AdsServer:
             if policies:
                 yield encode_response(CLUSTERS, f"v{version}", f"c{stream.nonce}", policies)
             if resources or errors:
-                yield encode_response(ENDPOINTS, f"v{version}", str(stream.nonce), resources, errors)
+                response = encode_response(ENDPOINTS, f"v{version}", str(stream.nonce), resources, errors)
+                told = b"" if self.zone is None else encode_identifier(Identifier(time.time(), self.zone))
+                yield response + told
 
     def _read(self, requests: Iterator[bytes], stream: "_Stream") -> None:
         try:

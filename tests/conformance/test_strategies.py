@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from tests.balance import fleet
 from trimtab.balance import Connectivity, Node, Outcome, Pick, Picker, Request, registry, strategies
 from trimtab.errors import PolicyError
-from trimtab.model import Endpoint, Policy
+from trimtab.model import Assignment, Endpoint, Locality, LocalityEndpoints, Policy
 
 REQUEST = Request("/shop.Shop/Buy")
 OK = Outcome("OK")
@@ -89,6 +89,30 @@ def test_a_node_that_is_left_out_gets_nothing_while_others_exist(name: str) -> N
         assert pick is not None
         assert pick.node is not opened[0]
         pick.done(OK)
+
+
+@every_strategy
+def test_calls_stay_in_the_zone_and_are_even_there(name: str) -> None:
+    groups = [
+        LocalityEndpoints(Locality("", zone), tuple(Endpoint(f"10.{zone}.0.{i + 1}", 8080) for i in range(4)), weight)
+        for zone, weight in (("1", 9_998), ("2", 1), ("3", 1))
+    ]
+    balancer = fleet.balancer(Policy(strategy=name))
+    for node in balancer.update(Assignment("shop", tuple(groups), client_zone="1")).opened:
+        balancer.connectivity_changed(node, Connectivity.READY)
+    counts: Counter[str] = Counter()
+    for i in range(2_000):
+        pick = balancer.pick(Request("/s/m", attributes={"hash_key": i}))
+        assert pick is not None
+        counts[pick.node.endpoint.address] += 1
+        pick.done(OK)
+    local = [counts[f"10.1.0.{i + 1}"] for i in range(4)]
+    if name == "consistent_hash":
+        assert sum(local) < 1_200, "a key's home is where the hash says"
+        return
+    assert sum(local) > 1_950
+    # Six standard deviations of a binomial share.
+    assert max(local) < 500 + 6 * 500**0.5
 
 
 def test_equal_keys_go_to_one_node_until_it_is_loaded_beyond_its_bound() -> None:

@@ -3,7 +3,8 @@ from collections.abc import Iterable
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trimtab.control.census import QUANTA, Census, quantised
+from trimtab.balance.zone_weights import QUANTA, quantised
+from trimtab.control.census import Census
 
 SERVICE = "payments.prod:8080"
 

@@ -14,6 +14,7 @@ from trimtab.control.resource_store import ResourceStore
 from trimtab.control.session import Session
 from trimtab.model import Locality
 from trimtab.xds.discovery import ClientNode, DiscoveryRequest
+from trimtab.xds.identifier import read_identifier
 from trimtab.xds.resource import Audience
 from trimtab.xds.resource_type import CLUSTERS, ENDPOINTS
 from trimtab.xds.sotw import StateOfTheWorld
@@ -30,7 +31,7 @@ class Client:
         self.store = ResourceStore(self.catalog, self.census)
         self.apply(service(), endpoint_slice(endpoint("10.0.0.1")))
         self.session = Session("test", StateOfTheWorld(), self.store, self.census, self.metrics, only=None)
-        self._nonce = ""
+        self._nonce = self.told = ""
 
     def apply(self, *objects: Object) -> None:
         self.store.apply(self.catalog.apply(objects, ()))
@@ -40,7 +41,8 @@ class Client:
         node = ClientNode(id="test", locality=Locality(zone="a"))
         self.session.receive(DiscoveryRequest(type_url, names, nonce=self._nonce, node=node).serialize())
         while (data := self.session.next_response()) is not None:
-            self._nonce = discovery_pb2.DiscoveryResponse.FromString(data).nonce
+            response = discovery_pb2.DiscoveryResponse.FromString(data)
+            self._nonce, self.told = response.nonce, response.control_plane.identifier
 
     def counted(self, name: str = PAYMENTS) -> Mapping[str, int]:
         return dict(self.census.counts(name))
@@ -150,3 +152,10 @@ def test_an_ack_alone_wakes_nobody(client: Client) -> None:
     client.session.woken.clear()
     client.ask(PAYMENTS)
     assert not client.session.woken.is_set()
+
+
+def test_a_client_is_told_its_zone_with_its_endpoints(client: Client) -> None:
+    client.ask(PAYMENTS)
+    said = read_identifier(client.told)
+    assert said is not None
+    assert said.zone == "a"

@@ -7,8 +7,8 @@ from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 from prometheus_client import CollectorRegistry
 
 from tests.balance import fleet
-from trimtab.balance import Balancer, Outcome, Recorder, Request
-from trimtab.model import OutlierDetection, Policy
+from trimtab.balance import Balancer, Connectivity, Outcome, Recorder, Request
+from trimtab.model import Assignment, Locality, LocalityEndpoints, OutlierDetection, Policy
 from trimtab.recorders.opentelemetry import OpenTelemetryRecorder
 from trimtab.recorders.prometheus import PrometheusMetrics
 
@@ -30,6 +30,36 @@ def play(recorder: Recorder) -> None:
         failures += pick.node is bad
         pick.done(Outcome("UNAVAILABLE" if pick.node is bad else "OK"))
     balancer.refresh()
+
+
+def leave(recorder: Recorder) -> None:
+    """Seven picks in another zone than the client's, where the service is not."""
+    group = LocalityEndpoints(Locality("", "b"), fleet.endpoints(2))
+    balancer = Balancer(Policy(), client_id="t", rng=random.Random(1), clock=lambda: 0.0, recorder=recorder)
+    balancer.update(Assignment("shop", (group,), client_zone="a"))
+    for node in balancer.nodes:
+        balancer.connectivity_changed(node, Connectivity.READY)
+    for _ in range(7):
+        balancer.pick(REQUEST)
+    balancer.refresh()
+
+
+def test_prometheus_counts_what_leaves_the_zone() -> None:
+    registry = CollectorRegistry()
+    leave(PrometheusMetrics(registry).recorder("shop"))
+    labels = {"grpc_target": "shop", "reason": "no-local"}
+    assert registry.get_sample_value("trimtab_pick_cross_zone_total", labels) == 7
+
+
+def test_opentelemetry_counts_what_leaves_the_zone() -> None:
+    reader = InMemoryMetricReader()
+    leave(OpenTelemetryRecorder("shop", MeterProvider([reader])))
+    data = reader.get_metrics_data()
+    assert data is not None
+    metrics = {metric.name: metric.data.data_points for metric in data.resource_metrics[0].scope_metrics[0].metrics}
+    [point] = metrics["trimtab.pick.cross_zone"]
+    assert dict(point.attributes or {}) == {"grpc.target": "shop", "reason": "no-local"}
+    assert getattr(point, "value", 0) == 7
 
 
 def test_prometheus() -> None:

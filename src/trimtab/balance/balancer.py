@@ -26,6 +26,7 @@ from .request import Request
 from .shards import Shards
 from .subset import subset
 from .success import odds, recover
+from .zones import Zones
 
 REFRESH_S = 0.1
 """How old a ramp, a success rate or a reported weight may be where a pick uses it."""
@@ -80,7 +81,7 @@ class Balancer:
         self._levels: Sequence[Level] | None = ()
         self._unready: Mapping[int, int] = {}
         self._plan: Plan | None = None
-        self._published: Sequence[object] = ()
+        self._published: object = None
         self._refreshed_at = self._due_at = float("-inf")
         self._idle_pairs = 0
         self._tracer: Tracer | None = None
@@ -126,6 +127,16 @@ class Balancer:
         """Picks so far whose two candidates were both idle; 0 where the strategy does not compare two."""
         return int(getattr(self._strategy, "idle_pairs", 0)) + sum(shard.idle_pairs for shard in self._parts)
 
+    @property
+    def crossings(self) -> Mapping[str, int]:
+        """Picks so far that left the client's zone, by reason (`trimtab.balance.zone_shares`)."""
+        return sum((Counter(shard.crossings) for shard in self._parts), Counter(self._zones.crossings.counts))
+
+    @property
+    def why_nobody(self) -> str:
+        """Why no endpoint may be used although there are some, and what to do; empty: that is not so."""
+        return self._zones.why_nobody or next((why for shard in self._parts if (why := shard.why_nobody)), "")
+
     # The fast path.
 
     def pick(self, request: Request) -> Pick | None:
@@ -147,6 +158,8 @@ class Balancer:
                 node = self._rationed(plan, plan.unlimited, request)
             else:
                 node = plan.picker.pick(request) if self._tracer is None else self._traced(plan.picker, request)
+            if node.quota is not None:
+                self._zones.crossed(node)
             pick = Pick(node, now) if self._cost_free else self._weighed(node, now, request)
             if not node.retired:
                 if self._recorder is not None:
@@ -208,8 +221,10 @@ class Balancer:
         if self._shards is not None:
             return self._shards.update(assignment)
         now = self._clock()
-        usable = [item for item in assignment.endpoints() if item[1].health is not Health.UNHEALTHY]
-        self._unready = Counter(p for p, endpoint in assignment.endpoints() if endpoint.health is Health.UNHEALTHY)
+        self._zones.assign(assignment)
+        admitted = [item for item in assignment.endpoints() if self._zones.admits(item[1])]
+        usable = [item for item in admitted if item[1].health is not Health.UNHEALTHY]
+        self._unready = Counter(p for p, endpoint in admitted if endpoint.health is Health.UNHEALTHY)
         before = dict(self._nodes)
         known = tuple(before.values())
         self._nodes = {}
@@ -223,6 +238,7 @@ class Balancer:
                 opened.append(node)
             node.endpoint, node.priority = endpoint, priority
             self._nodes[endpoint.identity] = node
+        self._zones.settle(self._nodes.values())
         self.refresh()
         return Changes(opened=tuple(opened), closed=tuple(before.values()))
 
@@ -250,18 +266,19 @@ class Balancer:
         for node in nodes:
             self._age(node, now)
         self._ration()
+        self._zones.refresh(nodes, now)
         self._publish()
         self._due_at = self._next_due_at(now)
-        self._report_idle_pairs()
+        self._report()
         return Changes()
 
     def _take(self, policy: Policy) -> tuple[Node, ...]:
         """Balance by `policy`. Returns the nodes that lose their place because the service is divided otherwise now."""
         self._strategy: Strategy = strategy(policy, self._rng)
+        self._zones = Zones(policy, self._strategy, self._rng)
         left: tuple[Node, ...] = ()
         if policy.shards != self._policy.shards:
-            left, self._nodes, self._plan, self._published = tuple(self.nodes), {}, None, ()
-            self._shards = None
+            left, self._nodes, self._plan, self._shards = tuple(self.nodes), {}, None, None
         self._policy = policy
         self._feedback = Feedback(policy, self._clock, self._refresh_soon, self._recorder)
         detection = policy.outlier_detection
@@ -274,12 +291,12 @@ class Balancer:
             self._fleet = set()
         self.wants_reports = bool(getattr(self._strategy, "wants_reports", False))
         """Whether outcomes should carry the load reports of backends."""
-        self._published = ()
+        self._published = None
         if self._shards is not None:
             self._shards.adopt(policy)
         elif policy.shards is not None:
             self._shards = Shards(policy, self._client_id, self._rng, self._shard, self._wake)
-        self._idle_pairs = self.idle_pairs
+        self._idle_pairs, self._crossings = self.idle_pairs, Counter(self._zones.crossings.counts)
         return left
 
     def _shard(self, policy: Policy, wake: Callable[[], object]) -> "Balancer":
@@ -329,7 +346,7 @@ class Balancer:
 
     def _next_due_at(self, now: float) -> float:
         """When something will have changed without anybody telling. Without calls nobody asks, and it costs nothing."""
-        if any(
+        if self._zones.divided or any(
             node.quota is not None or node.success < 1.0 or node.utilization is not None
             for node in self._nodes.values()
         ):
@@ -344,22 +361,28 @@ class Balancer:
         if self._recorder is not None:
             self._recorder.ejected(node, reason)
 
-    def _report_idle_pairs(self) -> None:
-        if self._recorder is not None and self.idle_pairs > self._idle_pairs:
-            self._recorder.idle_pairs(self.idle_pairs - self._idle_pairs)
-        self._idle_pairs = self.idle_pairs
+    def _report(self) -> None:
+        """Tell the recorder what is counted without it."""
+        idle_pairs, crossings = self.idle_pairs, Counter(self._zones.crossings.counts)
+        if self._recorder is not None:
+            if idle_pairs > self._idle_pairs:
+                self._recorder.idle_pairs(idle_pairs - self._idle_pairs)
+            for reason, count in (crossings - self._crossings).items():
+                self._recorder.crossed(reason, count)
+        self._idle_pairs, self._crossings = idle_pairs, crossings
 
     def _publish(self) -> None:
         levels = self._levels = candidates(self._nodes.values(), self._unready)
         if not levels:
-            self._plan, self._published = None, ()
+            self._plan = self._published = None
             return
+        spread = self._zones.spread(levels, self._nodes.values())
         state = [
             (level.share, node, node.quota is None, node.share, node.factor, node.reported_weight)
             for level in levels
             for node in level.nodes
         ]
-        if state == self._published:
+        if (state, spread) == self._published:
             return
-        self._published = state
-        self._plan = plan(levels, self._strategy.picker, self._rng)
+        self._published = state, spread
+        self._plan = plan(levels, self._zones.picker, self._rng)

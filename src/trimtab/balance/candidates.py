@@ -37,13 +37,13 @@ def candidates(nodes: Collection[Node], unready: Mapping[int, int]) -> Sequence[
         if any(node.ejected_until is None for node in ready):
             return _spread(groups, unready) if _is_healthy(group) else (Level(_accepted(ready)),)
         ejected = ejected or ready
-        if any(node.connectivity not in _SETTLED for node in group) and not ejected:
+        if any(node.connectivity not in SETTLED for node in group) and not ejected:
             return None
     last = ejected or (groups[0] if groups else ())
     return (Level(last),) if last else ()
 
 
-_SETTLED = (Connectivity.READY, Connectivity.TRANSIENT_FAILURE)
+SETTLED = (Connectivity.READY, Connectivity.TRANSIENT_FAILURE)
 
 
 def _groups(nodes: Collection[Node]) -> Iterator[Sequence[Node]]:
@@ -66,7 +66,7 @@ def _spread(groups: Sequence[Sequence[Node]], unready: Mapping[int, int]) -> Seq
     ready = [[node for node in group if node.connectivity is Connectivity.READY] for group in healthy]
     # A node that connects for the first time is like a pod that was never ready: it makes nobody less healthy.
     settled = [
-        sum(node.connectivity in _SETTLED for node in group) + unready.get(group[0].priority, 0) for group in healthy
+        sum(node.connectivity in SETTLED for node in group) + unready.get(group[0].priority, 0) for group in healthy
     ]
     parts = spread([Standing(len(_accepted(r)), total) for r, total in zip(ready, settled, strict=True)])
     chosen = [r if part.panic else _accepted(r) for r, part in zip(ready, parts, strict=True)]

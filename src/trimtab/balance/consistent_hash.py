@@ -27,6 +27,8 @@ class ConsistentHash:
     """Strategy `consistent_hash`: caches, sessions, prefixes of language models stay where they are warm."""
 
     counts_fleet = True
+    spans_zones = True
+    """A key's home is where the hash says, whatever its zone."""
 
     def __init__(self, policy: Policy, rng: random.Random) -> None:
         self._key = _key(policy.consistent_hash)

@@ -38,6 +38,8 @@ class Feedback:
     def ended(self, pick: Pick, outcome: Outcome) -> None:
         """A call ended, for the first time and with this outcome. Whoever says so rescores the node."""
         node, status = pick.node, outcome.status
+        if node.zone is not None:
+            node.zone.ended(self._clock() - pick.started_at, answered=status not in self._failing)
         if status in self._failing:
             self._failed(pick, self._clock())
         elif status not in NO_EVIDENCE:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from .quota import Quota
     from .tally import Tally
     from .utilization import Utilization
+    from .zone import Zone
 
 
 class Connectivity(enum.Enum):
@@ -65,6 +66,7 @@ class Node:
         "tally",
         "transport",
         "utilization",
+        "zone",
     )
 
     def __init__(self, endpoint: Endpoint, priority: int = 0, transport: object = None) -> None:
@@ -113,6 +115,8 @@ class Node:
         """Who learns from its calls."""
         self.fleet: set[Pick] | None = None
         """The picks in flight on all nodes together, where a strategy wants to know."""
+        self.zone: Zone | None = None
+        """Where it is; None: that makes no difference."""
         self.boards: tuple[tuple[list[float], int], ...] = ()
         """Where strategies want the score written down."""
         self.factor = 1.0 / endpoint.weight

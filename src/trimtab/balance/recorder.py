@@ -21,6 +21,10 @@ class Recorder(Protocol):
         """So many more picks had two candidates that were both idle: load told them nothing."""
         ...
 
+    def crossed(self, reason: str, count: int) -> None:
+        """So many more picks left the client's zone for this reason."""
+        ...
+
     def ejected(self, node: Node, reason: str) -> None:
         """A node was ejected as an outlier."""
         ...

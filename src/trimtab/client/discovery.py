@@ -45,6 +45,7 @@ class Discovery:
         self._policies: ClientStream[Policy | PolicyError] = ClientStream(CLUSTERS, bootstrap.node, _decode_policy)
         self._policy_listeners: dict[str, list[Listener]] = {}
         self._clock_offset_s: float | None = None
+        self._zone = bootstrap.node.locality.zone
         self._listeners: dict[str, list[Listener]] = {}
         self._refused: dict[str, Unavailable] = {}
         self._warned: set[str] = set()
@@ -169,8 +170,10 @@ class Discovery:
             response = DiscoveryResponse.parse(data)
             with self._lock:
                 self._answered()
-                if response.served_at is not None:
-                    self._clock_offset_s = time.monotonic() - response.served_at
+                if response.said is not None:
+                    self._clock_offset_s = time.monotonic() - response.said.unix_s
+                    # What the cluster says of a Node or Pod goes before what somebody configured.
+                    self._zone = response.said.zone or self._zone
                 reaction = self._take(response)
                 self._send(reaction.request)
         except ProtocolError as error:
@@ -200,7 +203,7 @@ class Discovery:
 
     def _decode(self, body: bytes, version: str) -> tuple[str, Assignment]:
         assignment = decode_assignment(body, version)
-        return assignment.cluster, replace(assignment, clock_offset_s=self._clock_offset_s)
+        return assignment.cluster, replace(assignment, clock_offset_s=self._clock_offset_s, client_zone=self._zone)
 
     def _answered(self) -> None:
         if message := self._planes.answered():

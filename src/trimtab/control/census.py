@@ -15,10 +15,9 @@ from collections import Counter
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 
+from ..balance.zone_weights import quantised
 from ..xds.service_census import ServiceCensus
 
-QUANTA = 60
-"""Shares are counted in 1/60: halves, thirds, quarters, fifths and sixths are exact."""
 _TOLERANCE = 0.05
 _ABANDONED = 1_000
 """Of how many services without clients the shares are kept, for those who come back."""
@@ -140,17 +139,6 @@ def _renewed(counts: Mapping[str, int], published: Mapping[str, int] | None) -> 
     if not counts or (published and not _moved(counts, published)):
         return published
     return quantised(counts)
-
-
-def quantised(counts: Mapping[str, int]) -> dict[str, int]:
-    """Counts as shares of `QUANTA`, by largest remainder; a zone with clients has at least one."""
-    total = sum(counts.values())
-    exact = {zone: QUANTA * count / total for zone, count in counts.items()}
-    shares = {zone: max(1, int(share)) for zone, share in exact.items()}
-    by_remainder = sorted(exact, key=lambda zone: (int(exact[zone]) - exact[zone], zone))
-    for zone in by_remainder[: max(0, QUANTA - sum(shares.values()))]:
-        shares[zone] += 1
-    return shares
 
 
 def _moved(counts: Mapping[str, int], published: Mapping[str, int]) -> bool:

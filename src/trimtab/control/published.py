@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import replace
 
+from ..balance.zone_view import zone_view
 from ..model import Assignment
 from ..xds.assignment import encode_body
 from ..xds.resource import Resource
@@ -11,7 +12,6 @@ from .catalog import ServicePort
 from .last_resort import last_resort
 from .subsets import subsets
 from .wishes import Place
-from .zone_view import zone_view
 
 Subset = tuple[str, str]
 """Key and value of a Pod label."""

@@ -7,8 +7,8 @@ from collections.abc import Hashable
 
 import structlog
 
+from ..xds.identifier import Identifier, encode_identifier
 from ..xds.resource_type import ENDPOINTS, SHORT_NAMES
-from ..xds.server_clock import encode_clock
 from ..xds.server_stream import ServerStream, Wire
 from ..xds.sotw import StateOfTheWorld
 from ..xds.subscription import Subscription
@@ -32,7 +32,7 @@ class Session:
         self.opened_at = time.monotonic()
         self.stream = ServerStream(wire, store, only=only)
         self.woken = asyncio.Event()
-        self._tells_time = isinstance(wire, StateOfTheWorld)
+        self._says_more = isinstance(wire, StateOfTheWorld)
         self._store = store
         self._census = census
         self._metrics = metrics
@@ -77,7 +77,9 @@ class Session:
             return None
         subscription, data = response
         # Only our own clients ask for this, and they speak state of the world.
-        return data + encode_clock(time.time()) if subscription.type_url == ENDPOINTS and self._tells_time else data
+        if subscription.type_url != ENDPOINTS or not self._says_more:
+            return data
+        return data + encode_identifier(Identifier(time.time(), self.stream.audience.zone))
 
     def close(self) -> None:
         """The stream is gone, and with it all it wanted."""

@@ -30,6 +30,8 @@ class Assignment:
     clock_offset_s: float | None = field(default=None, compare=False)
     """What to add to the control plane's Unix time, as in `Endpoint.ready_since`, to get the time of this process's monotonic
     clock; None: not known."""
+    client_zone: str = field(default="", compare=False)
+    """The zone of whoever was told this; empty: not known."""
 
     def endpoints(self) -> Iterator[tuple[int, Endpoint]]:
         """Every endpoint with its priority."""

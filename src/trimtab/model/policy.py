@@ -10,6 +10,7 @@ from .policy_where import Shards
 from .schema import CODE_ONLY, from_mapping, in_range, one_of, to_mapping
 
 LOADS = ("in_flight", "peak_ewma", "cost")
+ZONES = ("prefer", "require", "off")
 
 _SUCCESS_RATE, _WEIGHTED_ROUND_ROBIN, _CONSISTENT_HASH = SuccessRate(), WeightedRoundRobin(), ConsistentHash()
 
@@ -48,6 +49,11 @@ class Policy:
     """Shape of the ramp: 1 is linear, more is faster at the beginning (Envoy's `aggression`)."""
     slow_start_min: float = 0.1
     """Where the ramp begins, relative to a full share (Envoy's `min_weight_percent`)."""
+    zone: str = "prefer"
+    """Calls stay in the client's zone as far as its endpoints go (`prefer`), or never leave it, whatever happens (`require`), or
+    zones are no matter (`off`)."""
+    zone_penalty: float = 1.0
+    """How much longer than elsewhere a call has to take, before it leaves the zone where it belongs: 1 is twice as long."""
     success_rate: SuccessRate | None = _SUCCESS_RATE
     """None: failures do not push traffic away."""
     max_requests: int | None = None
@@ -73,6 +79,8 @@ class Policy:
         in_range("policy.slow_start_s", self.slow_start_s, 0, 86_400)
         in_range("policy.slow_start_aggression", self.slow_start_aggression, 0.001, 1000)
         in_range("policy.slow_start_min", self.slow_start_min, 0, 1)
+        one_of("policy.zone", self.zone, ZONES)
+        in_range("policy.zone_penalty", self.zone_penalty, 0, 1000)
         if self.max_requests is not None:
             in_range("policy.max_requests", self.max_requests, 1, 2**32 - 1)
 

@@ -14,6 +14,7 @@ class OpenTelemetryRecorder:
         self._started = meter.create_counter("grpc.client.attempt.started", "{attempt}")
         self._duration = meter.create_histogram("grpc.client.attempt.duration", "s")
         self._idle_pairs = meter.create_counter("trimtab.pick.zero_load", "{pick}")
+        self._crossings = meter.create_counter("trimtab.pick.cross_zone", "{pick}")
         self._ejections = meter.create_counter("trimtab.ejections", "{endpoint}")
 
     def picked(self, pick: Pick) -> None:
@@ -24,6 +25,9 @@ class OpenTelemetryRecorder:
 
     def idle_pairs(self, count: int) -> None:
         self._idle_pairs.add(count, self._target)
+
+    def crossed(self, reason: str, count: int) -> None:
+        self._crossings.add(count, {**self._target, "reason": reason})
 
     def ejected(self, node: Node, reason: str) -> None:
         self._ejections.add(1, {**self._target, "reason": reason})

@@ -26,6 +26,9 @@ class PrometheusMetrics:
             target,
             registry=registry,
         )
+        self.crossings = Counter(
+            "trimtab_pick_cross_zone", "Picks that left the client's zone.", (*target, "reason"), registry=registry
+        )
         self.ejections = Counter(
             "trimtab_ejections", "Endpoints ejected as outliers.", (*target, "reason"), registry=registry
         )
@@ -52,6 +55,9 @@ class PrometheusRecorder:
 
     def idle_pairs(self, count: int) -> None:
         self._idle_pairs.inc(count)
+
+    def crossed(self, reason: str, count: int) -> None:
+        self._metrics.crossings.labels(self._target, reason).inc(count)
 
     def ejected(self, node: Node, reason: str) -> None:
         self._metrics.ejections.labels(self._target, reason).inc()

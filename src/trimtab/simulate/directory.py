@@ -1,8 +1,11 @@
 """The control plane of the simulation: who is there, and when clients hear of it."""
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
+from ..balance.zone_view import zone_view
+from ..balance.zone_weights import quantised
 from ..model import Assignment, Health, Locality, LocalityEndpoints
 from .client import Client
 from .pod import Pod
@@ -12,7 +15,10 @@ CLUSTER = "simulated.default:8080"
 
 
 class Directory:
-    """Tells every client of a change after the propagation delay, or when an outage of the control plane is over."""
+    """Tells every client of a change after the propagation delay, or when an outage of the control plane is over.
+
+    Clients of a zone are told the weights that the control plane would tell them, whose census knows them all.
+    """
 
     def __init__(self, timeline: Timeline, propagation_delay_s: float) -> None:
         self._timeline = timeline
@@ -20,6 +26,7 @@ class Directory:
         self._pods: dict[int, tuple[Pod, Health]] = {}
         self._ready_since_s: dict[int, float] = {}
         self._clients: Sequence[Client] = ()
+        self._census: Mapping[str, int] = {}
         self._version = 0
         self._out = False
         self._missed = False
@@ -27,6 +34,7 @@ class Directory:
     def open(self, clients: Sequence[Client]) -> None:
         """Tell `clients` who is there now, without delay; from here on they hear of changes."""
         self._clients = clients
+        self._census = _census(clients)
         self._deliver(self._assignment())
 
     def ready(self, pod: Pod) -> None:
@@ -65,8 +73,10 @@ class Directory:
         self._timeline.at(self._timeline.now + self._delay_s, self._deliver, self._assignment())
 
     def _deliver(self, assignment: Assignment) -> None:
+        zones = {client.locality.zone for client in self._clients}
+        views = {zone: replace(zone_view(assignment, zone, self._census), client_zone=zone) for zone in zones}
         for client in self._clients:
-            client.update(assignment)
+            client.update(views[client.locality.zone])
 
     def _assignment(self) -> Assignment:
         groups: dict[Locality, list[Pod]] = {}
@@ -86,5 +96,10 @@ class Directory:
             replace(pod.endpoint, health=self._pods[pod.index][1], ready_since=self._ready_since_s.get(pod.index))
             for pod in pods
         )
-        # Capacity, as the control plane does it while it does not know where the clients sit.
+        # Capacity: what everybody is told while it is not known where the clients sit.
         return LocalityEndpoints(locality, endpoints, weight=sum(endpoint.weight for endpoint in endpoints))
+
+
+def _census(clients: Sequence[Client]) -> Mapping[str, int]:
+    counts = Counter(client.locality.zone for client in clients if client.locality.zone)
+    return quantised(counts) if counts else {}

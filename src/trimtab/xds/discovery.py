@@ -13,7 +13,7 @@ from google.protobuf.message import DecodeError
 from ..errors import ProtocolError
 from ..model import Locality
 from . import messages
-from .server_clock import read_clock
+from .identifier import Identifier, read_identifier
 from .wire import delimited, text
 
 NOT_FOUND = 5
@@ -95,8 +95,8 @@ class DiscoveryResponse:
     resources: tuple[tuple[str, bytes], ...] = ()
     """Type URL and encoded body of each resource."""
     errors: tuple[ResourceError, ...] = ()
-    served_at: float | None = None
-    """The control plane's clock when it sent this, in Unix seconds; None: it does not say."""
+    said: Identifier | None = None
+    """What the control plane says beside the resources; None: nothing."""
 
     @classmethod
     def parse(cls, data: bytes) -> Self:
@@ -111,7 +111,7 @@ class DiscoveryResponse:
                 ResourceError(e.resource_name.name, e.error_detail.code, e.error_detail.message)
                 for e in message.resource_errors
             ),
-            served_at=read_clock(message.control_plane.identifier),
+            said=read_identifier(message.control_plane.identifier),
         )
 
 

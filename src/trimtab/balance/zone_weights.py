@@ -8,6 +8,8 @@ from collections.abc import Mapping
 
 TOTAL = 10_000
 """Weights are shares in basis points."""
+QUANTA = 60
+"""Shares of clients are counted in 1/60: halves, thirds, quarters, fifths and sixths are exact."""
 _LEAST = 1
 """A locality of weight 0 does not exist for gRPC: with every local pod refusing calls there would be nowhere to go."""
 
@@ -36,4 +38,15 @@ def _shares(client_zone: str, capacity: Mapping[str, int], census: Mapping[str, 
     shares = {zone: (1.0 - local) * left / spare if spare else 0.0 for zone, left in residual.items()}
     if client_zone in upstream:
         shares[client_zone] = local
+    return shares
+
+
+def quantised(counts: Mapping[str, int]) -> dict[str, int]:
+    """Counts as shares of `QUANTA`, by largest remainder; a zone with clients has at least one."""
+    total = sum(counts.values())
+    exact = {zone: QUANTA * count / total for zone, count in counts.items()}
+    shares = {zone: max(1, int(share)) for zone, share in exact.items()}
+    by_remainder = sorted(exact, key=lambda zone: (int(exact[zone]) - exact[zone], zone))
+    for zone in by_remainder[: max(0, QUANTA - sum(shares.values()))]:
+        shares[zone] += 1
     return shares

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trimtab.control.zone_weights import TOTAL, zone_weights
+from trimtab.balance.zone_weights import TOTAL, zone_weights
 
 ZONES = "abc"
 

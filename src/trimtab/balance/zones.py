@@ -1,0 +1,140 @@
+"""The zones of one service: which calls belong where, and the pickers that follow from it."""
+
+import random
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping, Sequence
+
+from ..model import Assignment, Endpoint, Health, Policy
+from .candidates import SETTLED, Level
+from .node import Node
+from .picker import Picker, Strategy
+from .zone import Zone, calibrate, zone_name
+from .zone_picker import AnyZonePicker, Crossings, ZonePicker
+from .zone_shares import HEALTH, NO_LOCAL, PROBE, REASONS, Spread, Standing, spread
+
+
+class Zones:
+    """What the slow path knows of zones. Asked for pickers by the level of nodes that may take calls."""
+
+    def __init__(self, policy: Policy, strategy: Strategy, rng: random.Random) -> None:
+        self._on = policy.zone == "prefer" and not getattr(strategy, "spans_zones", False)
+        self._only_home = policy.zone == "require"
+        self._penalty = policy.zone_penalty
+        self._strategy = strategy
+        self._rng = rng
+        self._zones: dict[tuple[int, str], Zone] = {}
+        self._names: Mapping[tuple[str, int, str], str] = {}
+        self._weights: Mapping[tuple[int, str], int] = {}
+        self._spreads: Mapping[int, Spread] = {}
+        self._calibrated_at: float | None = None
+        self.divided = False
+        """Whether zones make a difference now, so that there is something to keep up to date."""
+        self.crossings = Crossings("", dict.fromkeys(REASONS, 0))
+        """Picks that left the client's zone so far, by reason."""
+
+    @property
+    def home(self) -> str:
+        """The client's zone; empty: not known."""
+        return self.crossings.home
+
+    def assign(self, assignment: Assignment) -> None:
+        """Take over which endpoint is where, and how much the control plane wants where."""
+        weights: Counter[tuple[int, str]] = Counter()
+        names: dict[tuple[str, int, str], str] = {}
+        for group in assignment.localities:
+            weights[group.priority, group.locality.zone] += group.weight
+            names |= {endpoint.identity: group.locality.zone for endpoint in group.endpoints}
+        self._weights, self._names = weights, names
+        self.crossings = Crossings(assignment.client_zone, self.crossings.counts)
+
+    def admits(self, endpoint: Endpoint) -> bool:
+        """Whether an endpoint may be used at all."""
+        return not self._only_home or (bool(self.home) and self._names[endpoint.identity] == self.home)
+
+    @property
+    def why_nobody(self) -> str:
+        """Why no endpoint may be used although there are some, and what to do; empty: that is not so."""
+        if not self._only_home or not self._names:
+            return ""
+        if not self.home:
+            return (
+                "policy.zone is require, and nobody knows the zone of this client: give its Pod NODE_NAME or POD_IP, or the "
+                "bootstrap node.locality.zone"
+            )
+        return (
+            f"policy.zone is require, and none of the {len(self._names)} endpoints is in zone {self.home}: "
+            "run some there, or set policy.zone to prefer"
+        )
+
+    def crossed(self, node: Node) -> None:
+        """A node with a quota got a call. Pickers do not count them, because they may be refused."""
+        known = self._spreads.get(node.priority)
+        if known is not None and self.home and zone_name(node) != self.home:
+            self.crossings.count(known.why)
+
+    def settle(self, nodes: Collection[Node]) -> None:
+        """These are the nodes from now on: each learns its zone, where zones make a difference."""
+        names = {self._names[node.endpoint.identity] for node in nodes}
+        self.divided = self._on and (len(names) > 1 or bool(self.home and names - {self.home}))
+        known, self._zones = self._zones, {}
+        # A zone is never taken away from a node: another thread may be picking by the plan before.
+        for node in nodes if self.divided else ():
+            key = node.priority, self._names[node.endpoint.identity]
+            node.zone = self._zones[key] = self._zones.get(key) or known.get(key) or Zone(key[1])
+
+    def refresh(self, nodes: Iterable[Node], now: float) -> None:
+        """Take in how calls went."""
+        if self.divided:
+            if self._calibrated_at is not None:
+                calibrate(nodes, now, now - self._calibrated_at)
+            self._calibrated_at = now
+
+    def spread(self, levels: Iterable[Level], nodes: Collection[Node]) -> Mapping[int, Spread]:
+        """How the calls of each level spread over zones, by priority; `picker` goes by it. Empty: zones make no difference."""
+        spreads: dict[int, Spread] = {}
+        if self.divided:
+            usable = [node for node in nodes if node.endpoint.health is Health.HEALTHY]
+            absent = HEALTH if any(zone_name(node) == self.home for node in usable) else NO_LOCAL
+            for level in levels:
+                priority = level.nodes[0].priority
+                spreads[priority] = spread(self.home, self._standings(priority, level.nodes, usable), absent)
+        self._spreads = spreads
+        return spreads
+
+    def _standings(self, priority: int, nodes: Sequence[Node], usable: Iterable[Node]) -> Mapping[str, Standing]:
+        listed: Counter[str] = Counter()
+        # A node that connects for the first time makes no zone less healthy, nor does the last resort of a draining one.
+        settled = [node for node in usable if node.priority == priority and node.connectivity in SETTLED]
+        for node in {*settled, *nodes}:
+            listed[zone_name(node)] += node.endpoint.weight
+        well, capacity = dict.fromkeys(listed, 0.0), dict.fromkeys(listed, 0.0)
+        for node in nodes:
+            well[zone_name(node)] += node.share
+            capacity[zone_name(node)] += node.share * node.ramp
+        return {
+            name: Standing(self._weights[priority, name], listed[name], well[name], capacity[name])
+            for name in sorted(listed)
+        }
+
+    def picker(self, nodes: Sequence[Node]) -> Picker:
+        """The strategy's picker over nodes of one priority, with zones considered."""
+        plan = self._spreads.get(nodes[0].priority)
+        if plan is None:
+            return self._strategy.picker(nodes)
+        groups: dict[str, list[Node]] = {}
+        for node in nodes:
+            groups.setdefault(zone_name(node), []).append(node)
+        parts = [part for part in plan.parts if part.zone in groups]
+        if plan.flat or len(groups) == 1 or not parts:
+            picker = self._strategy.picker(nodes)
+            return AnyZonePicker(picker, plan.why, self.crossings) if self.home else picker
+        pickers = {name: self._strategy.picker(members) for name, members in groups.items()}
+        rivals = {name: [n for n in nodes if zone_name(n) != name and n.quota is None] for name in groups}
+        return ZonePicker(
+            parts,
+            [pickers[part.zone] for part in parts],
+            [() if part.reason == PROBE else rivals[part.zone] for part in parts],
+            self._penalty,
+            self.crossings,
+            self._rng,
+        )

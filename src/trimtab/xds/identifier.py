@@ -1,0 +1,38 @@
+"""What the control plane says beside the resources, with every response: `control_plane.identifier` is
+`trimtab t=1732500000.123 zone=eu-central-1a`.
+
+The time, because endpoints say since when they are ready by the control plane's clock, and a client whose own clock runs apart
+must not take a pod for older or younger than it is. The zone, because the control plane knows where a client runs, by its Node
+or its Pod, and the client need not.
+"""
+
+import re
+from dataclasses import dataclass
+
+from .wire import delimited, text
+
+_CONTROL_PLANE = 6
+"""Field of a state-of-the-world DiscoveryResponse."""
+_FORM = re.compile(r"trimtab t=(\d+(?:\.\d+)?)(?: zone=(.+))?")
+
+
+@dataclass(frozen=True, slots=True)
+class Identifier:
+    """What a control plane tells one client."""
+
+    unix_s: float
+    """The control plane's clock when it sent this."""
+    zone: str = ""
+    """Where the client runs; empty: unknown."""
+
+
+def encode_identifier(said: Identifier) -> bytes:
+    """The field of a DiscoveryResponse that holds it; it may be joined to the rest of an encoded response."""
+    zone = f" zone={said.zone}" if said.zone else ""
+    return delimited(_CONTROL_PLANE, text(1, f"trimtab t={said.unix_s:.3f}{zone}"))
+
+
+def read_identifier(identifier: str) -> Identifier | None:
+    """What an identifier says; None: it is not one of ours."""
+    match = _FORM.fullmatch(identifier)
+    return Identifier(float(match[1]), match[2] or "") if match else None
