@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 from rich.console import Console
 from rich.table import Table
 
-from trimtab.control.census import Census
 from trimtab.balance.zone_weights import zone_weights
+from trimtab.control.census import Census
 from trimtab.xds.service_census import decode_census, encode_census
 
 SERVICE = "payments.prod:8080"
