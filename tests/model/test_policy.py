@@ -11,6 +11,8 @@ policies = st.builds(
     max_connections=st.integers(1, 1000),
     connect_timeout_s=st.floats(0.1, 60),
     slow_start_s=st.floats(0, 600),
+    zone=st.sampled_from(["prefer", "require", "off"]),
+    zone_penalty=st.floats(0, 10),
     max_requests=st.none() | st.integers(1, 10_000),
     outlier_detection=st.none() | st.builds(OutlierDetection, max_ejection_percent=st.integers(0, 100)),
 )
@@ -30,6 +32,10 @@ def test_defaults_are_not_written_down() -> None:
         "max_connections": 7,
         "outlier_detection": {},
     }
+
+
+def test_off_is_a_word_though_yaml_takes_it_for_false() -> None:
+    assert Policy.from_mapping({"zone": False}) == Policy.from_mapping({"zone": "off"}) == Policy(zone="off")
 
 
 def test_whole_numbers_may_come_as_floats_and_the_other_way() -> None:

@@ -26,7 +26,7 @@ from .request import Request
 from .shards import Shards
 from .subset import subset
 from .success import odds, recover
-from .zones import Zones
+from .zones import CALIBRATE_S, Zones
 
 REFRESH_S = 0.1
 """How old a ramp, a success rate or a reported weight may be where a pick uses it."""
@@ -346,12 +346,12 @@ class Balancer:
 
     def _next_due_at(self, now: float) -> float:
         """When something will have changed without anybody telling. Without calls nobody asks, and it costs nothing."""
-        if self._zones.divided or any(
+        if any(
             node.quota is not None or node.success < 1.0 or node.utilization is not None
             for node in self._nodes.values()
         ):
             return now + REFRESH_S
-        due_at = now + _AT_REST_S
+        due_at = now + (CALIBRATE_S if self._zones.divided else _AT_REST_S)
         return due_at if self._outliers is None else min(due_at, self._outliers.next_at(self._nodes.values()))
 
     def _refresh_soon(self) -> None:

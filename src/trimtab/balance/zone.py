@@ -91,6 +91,8 @@ def calibrate(nodes: Iterable[Node], now: float, elapsed_s: float) -> None:
 
 
 def _unfinished_s(node: Node, now: float) -> float:
+    if not node.outstanding:
+        return 0.0
     return sum(now - pick.started_at for pick in islice(tuple(node.outstanding), _LOOKED_AT))
 
 

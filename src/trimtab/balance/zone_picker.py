@@ -70,7 +70,7 @@ class ZonePicker:
             nodes, drawn = rivals
             rival = nodes[drawn()]
             if self._leaves(node, rival, random()) and random() >= _STAY:
-                node, reason = rival, self._why(reason, node, rival)
+                node, reason = rival, self._why(reason, node)
         # A node with a quota is counted when it is admitted.
         if reason and node.quota is None:
             self._crossings.count(reason)
@@ -86,7 +86,7 @@ class ZonePicker:
             rival = nodes[drawn()]
             choice = replace(choice, candidates=(*choice.candidates, *Choice.of(rival, (rival,), "").candidates))
             if self._leaves(node, rival, self._random()) and self._random() >= _STAY:
-                reason = self._why(reason, node, rival)
+                reason = self._why(reason, node)
                 node, why = rival, f"zone {zone_name(rival)} instead of {part.zone}: calls take much longer there"
         if reason and node.quota is None:
             self._crossings.count(reason)
@@ -99,11 +99,8 @@ class ZonePicker:
         ahead = rival.score * there.gain + there.base
         return node.score * here.gain + here.base > ahead * (1.0 + self._penalty * (0.5 + dice))
 
-    def _why(self, reason: str, node: Node, rival: Node) -> str:
-        home = self._crossings.home
-        if not home or zone_name(rival) == home:
-            return ""
-        return reason or (HEALTH if node.success < _FAILS else OVERLOAD)
+    def _why(self, reason: str, node: Node) -> str:
+        return reason or ((HEALTH if node.success < _FAILS else OVERLOAD) if self._crossings.home else "")
 
 
 class AnyZonePicker:

@@ -10,7 +10,10 @@ from .node import Node
 from .picker import Picker, Strategy
 from .zone import Zone, calibrate, zone_name
 from .zone_picker import AnyZonePicker, Crossings, ZonePicker
-from .zone_shares import HEALTH, NO_LOCAL, PROBE, REASONS, Spread, Standing, spread
+from .zone_shares import HEALTH, NO_LOCAL, PROBE, REASONS, Part, Spread, Standing, spread
+
+CALIBRATE_S = 0.5
+"""How old what is known of a zone's latency may be. What is in flight is seen at every pick."""
 
 
 class Zones:
@@ -102,18 +105,24 @@ class Zones:
         return spreads
 
     def _standings(self, priority: int, nodes: Sequence[Node], usable: Iterable[Node]) -> Mapping[str, Standing]:
-        listed: Counter[str] = Counter()
-        # A node that connects for the first time makes no zone less healthy, nor does the last resort of a draining one.
-        settled = [node for node in usable if node.priority == priority and node.connectivity in SETTLED]
-        for node in {*settled, *nodes}:
-            listed[zone_name(node)] += node.endpoint.weight
-        well, capacity = dict.fromkeys(listed, 0.0), dict.fromkeys(listed, 0.0)
+        listed: dict[Zone | None, float] = {}
+        well, capacity = dict(listed), dict(listed)
         for node in nodes:
-            well[zone_name(node)] += node.share
-            capacity[zone_name(node)] += node.share * node.ramp
+            zone, share = node.zone, node.share
+            listed[zone] = listed.get(zone, 0.0) + node.endpoint.weight
+            well[zone] = well.get(zone, 0.0) + share
+            capacity[zone] = capacity.get(zone, 0.0) + share * node.ramp
+        # A node that connects for the first time makes no zone less healthy, nor does one that is about to leave.
+        taking = set(nodes)
+        for node in usable:
+            if node not in taking and node.priority == priority and node.connectivity in SETTLED:
+                listed[node.zone] = listed.get(node.zone, 0.0) + node.endpoint.weight
         return {
-            name: Standing(self._weights[priority, name], listed[name], well[name], capacity[name])
-            for name in sorted(listed)
+            zone.name: Standing(
+                self._weights[priority, zone.name], listed[zone], well.get(zone, 0.0), capacity.get(zone, 0.0)
+            )
+            for zone in listed
+            if zone is not None
         }
 
     def picker(self, nodes: Sequence[Node]) -> Picker:
@@ -129,12 +138,19 @@ class Zones:
             picker = self._strategy.picker(nodes)
             return AnyZonePicker(picker, plan.why, self.crossings) if self.home else picker
         pickers = {name: self._strategy.picker(members) for name, members in groups.items()}
-        rivals = {name: [n for n in nodes if zone_name(n) != name and n.quota is None] for name in groups}
         return ZonePicker(
             parts,
             [pickers[part.zone] for part in parts],
-            [() if part.reason == PROBE else rivals[part.zone] for part in parts],
+            [self._rivals(part, groups) for part in parts],
             self._penalty,
             self.crossings,
             self._rng,
         )
+
+    def _rivals(self, part: Part, groups: Mapping[str, Sequence[Node]]) -> Sequence[Node]:
+        """Who may take over what belongs to this part. A probe stays a probe, and who has a quota is not to have more."""
+        if part.reason == PROBE:
+            return ()
+        # What is to leave does not come back because other zones are further away: only they compete for it.
+        others = (members for name, members in groups.items() if name not in (part.zone, self.home))
+        return [node for members in others for node in members if node.quota is None]

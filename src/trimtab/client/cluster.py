@@ -174,8 +174,8 @@ class Cluster:
         if self._refused is not None and not self._assigned:
             return self._refused
         if self._assigned and not self._balancer.waiting and not self.nodes:
-            if why := self._balancer.why_nobody:
-                return NoEndpoints(f"{self.name}: {why}")
+            if nobody := self._balancer.why_nobody:
+                return NoEndpoints(f"{self.name}: {nobody}")
             return NoEndpoints(f"{self.name}: the control plane lists no endpoint that may be used; {self._check()}")
         if self._assigned and request is not None and (why := self._balancer.unmatched(request)) is not None:
             return NoEndpoints(

@@ -80,6 +80,9 @@ def _convert(hint: Any, value: object, path: str) -> object:
         return _texts(value, path)
     if dataclasses.is_dataclass(kind):
         return from_mapping(typing.cast(type[Any], kind), value, path)
+    if kind is str and value is False:
+        # YAML 1.1 takes the word off for that.
+        return "off"
     # Numbers that crossed a protobuf Struct come back as floats; bool is an int only to Python.
     if kind is int and isinstance(value, float) and value.is_integer():
         return int(value)
