@@ -156,7 +156,7 @@ def test_a_cold_start_may_follow_a_measured_curve() -> None:
 def test_every_pair_of_zones_has_its_latency() -> None:
     network = Network(same_zone_ms=1.0, cross_zone_ms=100.0, between_ms={"a": {"b": 10.0, "c": 20.0}, "c": {"a": 30.0}})
     run = play(
-        "random",
+        "envoy-least-request",
         pods=(PodGroup(name="pod", count=3, zones={"a": 1, "b": 1, "c": 1}),),
         clients=tuple(ClientGroup(name=zone, zones={zone: 1}, requests_per_s=1) for zone in "abc"),
         requests=(RequestKind(service_time=ServiceTime(distribution="constant", mean_ms=0.001)),),
