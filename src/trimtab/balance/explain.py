@@ -37,15 +37,19 @@ class NodeState:
     """Whether it gets no more than its share, because it is new or fails."""
     ejected_for_s: float | None
     """How long it stays ejected as an outlier; None: it is not."""
+    stale_s: float | None
+    """For how long nobody has stood by it, if it is known from disk alone; None: the control plane said it to this process."""
 
 
-def explain(nodes: Iterable[Node], now: float, shard_label: str | None = None) -> tuple[NodeState, ...]:
+def explain(
+    nodes: Iterable[Node], now: float, shard_label: str | None = None, stale_s: float | None = None
+) -> tuple[NodeState, ...]:
     """The states of `nodes`, by address. `shard_label` is what the service is divided by."""
-    states = (_state(node, now, shard_label) for node in nodes)
+    states = (_state(node, now, shard_label, stale_s) for node in nodes)
     return tuple(sorted(states, key=lambda state: state.address))
 
 
-def _state(node: Node, now: float, shard_label: str | None) -> NodeState:
+def _state(node: Node, now: float, shard_label: str | None, stale_s: float | None) -> NodeState:
     return NodeState(
         address=node.endpoint.authority,
         hostname=node.endpoint.hostname,
@@ -64,4 +68,5 @@ def _state(node: Node, now: float, shard_label: str | None) -> NodeState:
         proven=node.proven,
         limited=node.quota is not None,
         ejected_for_s=None if node.ejected_until is None else max(0.0, node.ejected_until - now),
+        stale_s=stale_s,
     )

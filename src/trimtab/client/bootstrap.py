@@ -15,6 +15,7 @@ from typing import Any, Self
 from ..errors import BootstrapError
 from ..model import Locality
 from ..xds.discovery import ClientNode
+from .keep import Keep, keep_from
 
 FILE_VARIABLE = "GRPC_XDS_BOOTSTRAP"
 CONFIG_VARIABLE = "GRPC_XDS_BOOTSTRAP_CONFIG"
@@ -55,6 +56,8 @@ class Bootstrap:
 
     servers: tuple[ControlPlane, ...]
     node: ClientNode
+    keep: Keep | None = None
+    """Where to keep what the control plane says; None: nowhere."""
 
     @classmethod
     def parse(cls, config: object, where: str, environ: Mapping[str, str]) -> Self:
@@ -64,7 +67,8 @@ class Bootstrap:
         if not isinstance(servers, list) or not servers:
             raise BootstrapError(f"{where}: xds_servers: expected a list of at least one server, got {servers!r}")
         parsed = tuple(_server(item, f"{where}: xds_servers[{i}]") for i, item in enumerate(servers))
-        return cls(parsed, _node(document.get("node", {}), f"{where}: node", environ))
+        keep = keep_from(document.get("trimtab"), f"{where}: trimtab", environ)
+        return cls(parsed, _node(document.get("node", {}), f"{where}: node", environ), keep)
 
     @classmethod
     def of_address(cls, address: str, where: str, environ: Mapping[str, str]) -> Self:
@@ -74,7 +78,7 @@ class Bootstrap:
             raise BootstrapError(
                 f"{where}: expected HOST:PORT, for example 127.0.0.1:18000 or [::1]:18000, got {address!r}"
             )
-        return cls((ControlPlane(address.strip()),), default_node(environ))
+        return cls((ControlPlane(address.strip()),), default_node(environ), keep_from(None, where, environ))
 
 
 def find(

@@ -78,6 +78,7 @@ class Cluster:
         self._connections: set[Connection] = set()
         self._warm_up: WarmUp | None = None
         self._assigned = False
+        self._confirmed_at: float | None = None
         self._refused: Unavailable | None = None
         self._waiters: dict[Callable[[], object], None] = {}
         self.closed = False
@@ -136,7 +137,8 @@ class Cluster:
     def explain(self) -> tuple[NodeState, ...]:
         """How every node stands."""
         shards = self.policy.shards
-        return explain(self._balancer.nodes, time.monotonic(), None if shards is None else shards.label)
+        stale_s = None if self._confirmed_at is None else max(0.0, time.time() - self._confirmed_at)
+        return explain(self._balancer.nodes, time.monotonic(), None if shards is None else shards.label, stale_s)
 
     def trace(self, tracer: Tracer | None) -> None:
         """Tell `tracer` of every pick from now on; None: nobody."""
@@ -202,7 +204,10 @@ class Cluster:
         """The service and how it does, for a repr."""
         ready = sum(node.connectivity is Connectivity.READY for node in self.nodes)
         in_flight = sum(node.in_flight for node in self.nodes)
-        counts = "closed" if self.closed else f"{len(self.nodes)} endpoints, {ready} ready, {in_flight} in flight"
+        stale = "" if self._confirmed_at is None else ", known from disk"
+        counts = (
+            "closed" if self.closed else f"{len(self.nodes)} endpoints, {ready} ready, {in_flight} in flight{stale}"
+        )
         return f"{self.name} [{counts}]"
 
     def connectivity(self) -> Connectivity:
@@ -258,6 +263,10 @@ class Cluster:
             self._adopt(news)
         elif isinstance(news, Unavailable):
             self._refused = news
+            if self._confirmed_at is not None:
+                # What was kept on disk is no more, says who knows.
+                self._assign(Assignment(self.name))
+                self._assigned = False
         else:
             self._refused = None
             self._assign(news)
@@ -281,7 +290,7 @@ class Cluster:
     def _assign(self, assignment: Assignment) -> None:
         if not self._balancer.nodes:
             self._warm_up = WarmUp()
-        self._assigned = True
+        self._assigned, self._confirmed_at = True, assignment.confirmed_at
         changes = self._balancer.update(assignment)
         opened, closed = len(changes.opened), len(changes.closed)
         logger.info("%s: %d endpoints, %d new, %d gone", self.name, len(assignment), opened, closed)

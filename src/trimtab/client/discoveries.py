@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from ..model import Locality
 from .bootstrap import Bootstrap, ControlPlane
 from .discovery import Discovery
+from .keep import Keep
 
-_Key = tuple[tuple[ControlPlane, ...], str, str, Locality, frozenset[tuple[str, str]]]
+_Key = tuple[tuple[ControlPlane, ...], str, str, Locality, frozenset[tuple[str, str]], Keep | None]
 
 
 @dataclass(slots=True)
@@ -60,9 +61,10 @@ class Discoveries:
 
 
 def _key(bootstrap: Bootstrap) -> _Key:
-    """What a stream is for: whom it goes to, and all that is said there of who we are."""
+    """What a stream is for: whom it goes to, all that is said there of who we are, and where answers are kept."""
     node = bootstrap.node
-    return bootstrap.servers, node.id, node.cluster, node.locality, frozenset(node.metadata.items())
+    said = (node.id, node.cluster, node.locality, frozenset(node.metadata.items()))
+    return bootstrap.servers, *said, bootstrap.keep
 
 
 _current = Discoveries()

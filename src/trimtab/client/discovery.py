@@ -22,9 +22,11 @@ from ..xds.cluster import decode_policy
 from ..xds.discovery import NOT_FOUND, DiscoveryRequest, DiscoveryResponse, ResourceError
 from ..xds.resource_type import CLUSTERS, ENDPOINTS
 from .ads_transport import AdsStream, reason
+from .assignment_store import AssignmentStore, Kept, read_kept
 from .bootstrap import Bootstrap, ControlPlane
 from .comeback import Comeback
 from .control_planes import ControlPlanes
+from .keeper import Keeper
 
 logger = logging.getLogger(__name__)
 
@@ -42,13 +44,18 @@ class Discovery:
         self._last_server: ControlPlane | None = None
         self._returning_to: ControlPlane | None = None
         self._protocol: ClientStream[Assignment] = ClientStream(ENDPOINTS, bootstrap.node, self._decode)
-        self._policies: ClientStream[Policy | PolicyError] = ClientStream(CLUSTERS, bootstrap.node, _decode_policy)
+        self._policies: ClientStream[Policy | PolicyError] = ClientStream(CLUSTERS, bootstrap.node, self._decode_policy)
         self._policy_listeners: dict[str, list[Listener]] = {}
         self._clock_offset_s: float | None = None
         self._zone = bootstrap.node.locality.zone
         self._listeners: dict[str, list[Listener]] = {}
         self._refused: dict[str, Unavailable] = {}
         self._warned: set[str] = set()
+        self._restored: dict[str, tuple[News, ...]] = {}
+        self._keeper: Keeper | None = None
+        if bootstrap.keep is not None:
+            store = AssignmentStore(bootstrap.keep, bootstrap)
+            self._keeper = Keeper(store, self._restore, self._waits, lambda: self.answering)
         self._lock = threading.Lock()
         self._stopped = threading.Event()
         self._stream: AdsStream | None = None
@@ -68,8 +75,11 @@ class Discovery:
             # An assignment without endpoints is news too, though it is falsy.
             known = self._protocol.known(name)
             news = self._refused.get(name) if known is None else known
-            if news is not None:
-                listener(news)
+            for told in self._restored.get(name, ()) if news is None else (news,):
+                if policy or not isinstance(told, Policy):
+                    listener(told)
+            if self._keeper is not None:
+                self._keeper.wanted(name)
             if self._thread is None:
                 self._thread = threading.Thread(target=self._run, name="trimtab-discovery", daemon=True)
                 self._thread.start()
@@ -82,7 +92,10 @@ class Discovery:
                 listeners.remove(listener)
             if not listeners and self._listeners.pop(name, None) is not None:
                 self._refused.pop(name, None)
+                self._restored.pop(name, None)
                 self._send(self._protocol.unsubscribe(name))
+                if self._keeper is not None:
+                    self._keeper.dropped(name)
             followers = self._policy_listeners.get(name, [])
             if listener in followers:
                 followers.remove(listener)
@@ -96,6 +109,8 @@ class Discovery:
             stream = self._stream
         if stream is not None:
             stream.cancel()
+        if self._keeper is not None:
+            self._keeper.stop()
 
     @property
     def answering(self) -> bool:
@@ -203,7 +218,34 @@ class Discovery:
 
     def _decode(self, body: bytes, version: str) -> tuple[str, Assignment]:
         assignment = decode_assignment(body, version)
+        if self._keeper is not None:
+            self._keeper.assigned(assignment.cluster, version, body)
         return assignment.cluster, replace(assignment, clock_offset_s=self._clock_offset_s, client_zone=self._zone)
+
+    def _decode_policy(self, body: bytes, version: str) -> tuple[str, Policy | PolicyError]:
+        name, policy = decode_policy(body)
+        if self._keeper is not None:
+            self._keeper.balanced(name, body)
+        return name, policy
+
+    def _waits(self, name: str) -> bool:
+        """Whether somebody waits to hear anything of a service."""
+        with self._lock:
+            return name in self._listeners and self._protocol.known(name) is None and name not in self._refused
+
+    def _restore(self, name: str, kept: Kept) -> None:
+        """In the keeper's thread: what is on disk has to do until a control plane answers."""
+        news = read_kept(kept, self._zone)
+        with self._lock:
+            if not news or self._protocol.known(name) is not None or name in self._refused:
+                return
+            self._restored[name] = news
+            for told in news:
+                followers = self._policy_listeners if isinstance(told, Policy) else self._listeners
+                for listener in tuple(followers.get(name, ())):
+                    listener(told)
+        age_s = time.time() - kept.confirmed_at
+        logger.warning("%s: no control plane answers; using what one said %.0f s ago, from disk", name, age_s)
 
     def _answered(self) -> None:
         if message := self._planes.answered():
@@ -225,8 +267,13 @@ class Discovery:
         return loss.wait_s
 
     def _publish(self, update: Update[Assignment]) -> None:
+        if update.error is not None:
+            self._restored.pop(update.name, None)
+            if self._keeper is not None and update.error.code == NOT_FOUND:
+                self._keeper.disowned(update.name)
         if update.resource is not None:
             self._refused.pop(update.name, None)
+            self._restored.pop(update.name, None)
             self._warned.discard(update.name)
             self._tell(update.name, update.resource)
         elif update.error is not None and self._protocol.known(update.name) is None:
@@ -243,10 +290,6 @@ class Discovery:
     def _send(self, request: DiscoveryRequest | None) -> None:
         if request is not None and self._stream is not None:
             self._stream.send(request.serialize())
-
-
-def _decode_policy(body: bytes, version: str) -> tuple[str, Policy | PolicyError]:
-    return decode_policy(body)
 
 
 def _refusal(error: ResourceError) -> Unavailable:

@@ -32,6 +32,8 @@ class Assignment:
     clock; None: not known."""
     client_zone: str = field(default="", compare=False)
     """The zone of whoever was told this; empty: not known."""
+    confirmed_at: float | None = field(default=None, compare=False)
+    """When the control plane stood by it last, in seconds since the epoch, if it was kept on disk since; None: it does now."""
 
     def endpoints(self) -> Iterator[tuple[int, Endpoint]]:
         """Every endpoint with its priority."""
