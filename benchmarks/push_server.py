@@ -5,6 +5,7 @@ the CPU seconds used so far.
 """
 
 import asyncio
+import itertools
 import sys
 import time
 from collections.abc import AsyncIterator
@@ -15,6 +16,7 @@ import grpc.aio
 import uvloop
 
 from trimtab.cli.logs import configure
+from trimtab.control import garbage
 from trimtab.control.catalog import Catalog
 from trimtab.control.census import Census
 from trimtab.control.kubernetes import (
@@ -30,7 +32,8 @@ from trimtab.control.kubernetes import (
 from trimtab.control.metrics import Metrics
 from trimtab.control.resource_store import ResourceStore
 from trimtab.control.xds_server import OPTIONS, XdsServer
-from trimtab.xds.discovery import encode_resource, encode_response
+from trimtab.xds.discovery import encode_contents, encode_nonce, encode_resource
+from trimtab.xds.identifier import encode_identifier
 from trimtab.xds.resource import Audience
 from trimtab.xds.resource_type import ADS_SERVICE, ENDPOINTS, STREAM_AGGREGATED_RESOURCES
 
@@ -77,7 +80,10 @@ class _Trimtab:
 
 
 class _Bare:
-    """Ready-made bytes for everybody: what a push costs when there is nothing to decide."""
+    """The same bytes to everybody who ever asked: what a push costs when there is nothing to decide and nothing to remember.
+
+    Every client sees what Trimtab would send it, a nonce of its own stream and the clock included; ACKs are read, not understood.
+    """
 
     def __init__(self) -> None:
         self._streams: set[asyncio.Event] = set()
@@ -107,7 +113,7 @@ class _Bare:
         resource = self._store.get(ENDPOINTS, name(0), Audience())
         assert resource is not None
         entry = encode_resource(ENDPOINTS, name(0), resource.body)
-        self._data = encode_response(ENDPOINTS, resource.version, "1", [entry])
+        self._data = encode_contents(ENDPOINTS, resource.version, [entry])
 
     async def _serve(self, requests: AsyncIterator[bytes], context: Any) -> None:
         woken = asyncio.Event()
@@ -115,10 +121,10 @@ class _Bare:
         self._streams.add(woken)
         reader = asyncio.create_task(_drain(requests))
         try:
-            while True:
+            for number in itertools.count(1):
                 await woken.wait()
                 woken.clear()
-                await context.write(self._data)
+                await context.write(self._data + encode_nonce(format(number, "x")) + encode_identifier(time.time()))
         finally:
             self._streams.discard(woken)
             reader.cancel()
@@ -136,6 +142,8 @@ _OPTIONS = tuple((key, STREAMS_PER_CONNECTION if key == "grpc.max_concurrent_str
 async def main(kind: str, services: int) -> None:
     """Serve until stdin ends."""
     server = _Bare() if kind == "bare" else _Trimtab(services)
+    # As the control plane does once the first load is complete.
+    garbage.resume()
     print(await server.start(), flush=True)
     loop = asyncio.get_running_loop()
     turn = 0

@@ -15,7 +15,7 @@ from trimtab.xds.assignment import encode_body
 from trimtab.xds.cluster import encode_cluster
 from trimtab.xds.dialect import Dialect
 from trimtab.xds.discovery import DiscoveryRequest, ResourceError, encode_resource, encode_response
-from trimtab.xds.identifier import Identifier, encode_identifier
+from trimtab.xds.identifier import encode_identifier
 from trimtab.xds.resource_type import ADS_SERVICE, CLUSTERS, ENDPOINTS, STREAM_AGGREGATED_RESOURCES
 
 
@@ -133,7 +133,7 @@ class AdsServer:
                 yield encode_response(CLUSTERS, f"v{version}", f"c{stream.nonce}", policies)
             if resources or errors:
                 response = encode_response(ENDPOINTS, f"v{version}", str(stream.nonce), resources, errors)
-                told = b"" if self.zone is None else encode_identifier(Identifier(time.time(), self.zone))
+                told = b"" if self.zone is None else encode_identifier(time.time(), self.zone)
                 yield response + told
 
     def _read(self, requests: Iterator[bytes], stream: "_Stream") -> None:

@@ -17,6 +17,7 @@ from trimtab.xds.discovery import ClientNode, DiscoveryRequest
 from trimtab.xds.identifier import read_identifier
 from trimtab.xds.resource import Audience
 from trimtab.xds.resource_type import CLUSTERS, ENDPOINTS
+from trimtab.xds.server_stream import ServerStream
 from trimtab.xds.sotw import StateOfTheWorld
 from trimtab.xds.subscription import Subscription
 
@@ -95,13 +96,14 @@ def test_who_follows_every_cluster_is_not_disturbed_when_clients_are_counted(
 ) -> None:
     envoy = Session("envoy", StateOfTheWorld(), client.store, client.census, client.metrics, only=None)
     heard: list[Hashable] = []
-    changed = envoy.stream.changed
+    changed = ServerStream.changed
 
-    def noted(subject: Hashable) -> Collection[Subscription]:
-        heard.append(subject)
-        return changed(subject)
+    def noted(stream: ServerStream, subject: Hashable, now: float) -> Collection[Subscription]:
+        if stream is envoy.stream:
+            heard.append(subject)
+        return changed(stream, subject, now)
 
-    monkeypatch.setattr(envoy.stream, "changed", noted)
+    monkeypatch.setattr(ServerStream, "changed", noted)
     envoy.receive(DiscoveryRequest(CLUSTERS, ("*",)).serialize())
     client.ask(PAYMENTS)
     assert heard == []

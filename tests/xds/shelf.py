@@ -69,13 +69,13 @@ class SotwClient:
             version=self.last.version_info,
             nonce=self.last.nonce if nonce is None else nonce,
             error=error,
-            node=NODE,
+            node=None if self.stream.subscriptions else NODE,
         )
         self.stream.receive(request.serialize(), next(self._clock))
 
     def changed(self, *names: str) -> None:
         for name in names:
-            self.stream.changed(subject(name))
+            self.stream.changed(subject(name), next(self._clock))
 
     def responses(self) -> Sequence[discovery_pb2.DiscoveryResponse]:
         """All that the server has to say now."""
@@ -117,7 +117,7 @@ class DeltaClient:
             initial_versions=initial or {},
             nonce=nonce,
             error=error,
-            node=NODE,
+            node=None if self.stream.subscriptions else NODE,
         )
         self.stream.receive(request.serialize(), next(self._clock))
 
@@ -126,7 +126,7 @@ class DeltaClient:
 
     def changed(self, *names: str) -> None:
         for name in names:
-            self.stream.changed(subject(name))
+            self.stream.changed(subject(name), next(self._clock))
 
     def responses(self) -> Sequence[discovery_pb2.DeltaDiscoveryResponse]:
         """All that the server has to say now."""

@@ -3,9 +3,10 @@
 from collections.abc import Callable
 from functools import partial
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client import CollectorRegistry, Counter, Gauge
 
 from ..xds.resource_type import SHORT_NAMES
+from .tallies import CountByType, DurationByType, DurationHistogram
 
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 
@@ -21,33 +22,26 @@ class Metrics:
             "xDS streams that were opened; its rate is that of reconnects.",
             registry=self.registry,
         )
-        self.pushes = Counter(
-            "trimtab_xds_pushes", "Responses sent, by resource type.", ["type"], registry=self.registry
+        self.pushes = CountByType("trimtab_xds_pushes", "Responses sent, by resource type.", self.registry)
+        self.nacks = CountByType(
+            "trimtab_xds_rejects", "Responses that a client refused, by resource type.", self.registry
         )
-        self.nacks = Counter(
-            "trimtab_xds_rejects",
-            "Responses that a client refused, by resource type.",
-            ["type"],
-            registry=self.registry,
-        )
-        self.propagation = Histogram(
+        self.propagation = DurationByType(
             "trimtab_propagation_seconds",
             "From a change taken in to a client's ACK of it, by resource type.",
-            ["type"],
-            buckets=_SECONDS,
-            registry=self.registry,
+            _SECONDS,
+            self.registry,
         )
-        self.push_time = Histogram(
+        self.push_time = DurationHistogram(
             "trimtab_xds_push_seconds",
             "Until the transport took a response; long where clients read slowly.",
-            buckets=_SECONDS,
-            registry=self.registry,
+            _SECONDS,
+            self.registry,
         )
-        self.coalesced = Counter(
+        self.coalesced = CountByType(
             "trimtab_xds_coalesced_changes",
             "Changes that a newer one of the same resource overtook before they were sent, by resource type.",
-            ["type"],
-            registry=self.registry,
+            self.registry,
         )
         self.protocol_errors = Counter(
             "trimtab_xds_protocol_errors",

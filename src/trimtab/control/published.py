@@ -1,10 +1,10 @@
 """One service port as it is served: encoded once per place and subset, and then shared."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 from ..balance.zone_view import zone_view
-from ..model import Assignment
+from ..model import Assignment, ServiceRef
 from ..xds.assignment import encode_body
 from ..xds.resource import Resource
 from ..xds.version import assignment_version
@@ -40,13 +40,15 @@ class Published:
             return last_resort(whole)
         return zone_view(last_resort(self.port.wish.view(whole, place)), place.zone, shares)
 
-    def resource(self, subset: Subset | None, place: Place, shares: Shares | None) -> Resource:
-        """The same, encoded without its name."""
-        subset = self._served(subset)
+    def resource(
+        self, subset: Subset | None, place: Place, shares: Callable[[ServiceRef, Subset | None], Shares | None]
+    ) -> Resource:
+        """The same, encoded without its name; `shares` is asked once after a change."""
+        asked_for, subset = subset, self._served(subset)
         views = self._views.get(subset, {})
         place = self.port.wish.viewed_from(place)
         if (resource := views.get(place)) is None:
-            assignment = self.assignment(subset, place, shares)
+            assignment = self.assignment(subset, place, shares(self.port.ref, asked_for))
             resource = Resource(assignment_version(assignment), encode_body(assignment))
             # Zones that see the same share one body.
             resource = next((known for known in views.values() if known == resource), resource)

@@ -47,6 +47,8 @@ class ResourceStore:
         self._published: dict[ServiceRef, Published] = {}
         self._watchers: defaultdict[Hashable, set[Watcher]] = defaultdict(set)
         self._watchers_of_all: dict[str, set[Watcher]] = {}
+        self.meanings = 0
+        """Grows whenever a name may mean another service port than before, or none any more."""
         self.refused: dict[ServiceRef, str] = {}
         """Services whose newest assignment may not be published, and why; their last good one stays."""
 
@@ -57,11 +59,13 @@ class ResourceStore:
             if port is None:
                 self._published.pop(ref, None)
                 self.refused.pop(ref, None)
+                self.meanings += 1
                 continue
             if id(port) not in admitted:
                 admitted[id(port)] = self._admit(port)
             if (published := admitted[id(port)]) is not None:
-                self._published[ref] = published
+                before, self._published[ref] = self._published.get(ref), published
+                self.meanings += before is None or before.port.ref != port.ref
         self.announce(changes)
 
     def _admit(self, port: ServicePort) -> Published | None:
@@ -138,11 +142,7 @@ class ResourceStore:
     def subject(self, type_url: str, name: str, audience: Audience) -> Hashable | None:
         if type_url == CENSUS:
             return _Counted(name)
-        try:
-            # What changes a service may change any of its subsets.
-            return ServiceRef.parse(name).within(audience.namespace).whole
-        except TargetError:
-            return None
+        return _meaning(name, audience.namespace)[0]
 
     def name_of(self, type_url: str, subject: Hashable) -> str | None:
         if type_url == CENSUS:
@@ -160,16 +160,14 @@ class ResourceStore:
         if type_url == CENSUS:
             told = self._census.told(name)
             return None if told is None else encode_census(told)
-        subject = self.subject(type_url, name, audience)
-        published = self._published.get(subject) if isinstance(subject, ServiceRef) else None
+        service, subset = _meaning(name, audience.namespace)
+        published = None if service is None else self._published.get(service)
         if published is None:
             return None
         if type_url == ENDPOINTS:
             if published.port.external is not None:
                 return None
-            subset = ServiceRef.parse(name).subset
-            place = Place(audience.zone, audience.node)
-            return published.resource(subset, place, self._shares(published, subset))
+            return published.resource(subset, _place(audience.zone, audience.node), self._shares)
         if type_url == CLUSTERS:
             return _cluster(published.port.policy, audience.dialect, published.port.http2, published.port.external)
         return _listener(name) if type_url == LISTENERS else None
@@ -188,16 +186,29 @@ class ResourceStore:
             return None
         # Nobody in particular asks: what stays on its Node is shown as those see it who are there.
         place = None if published.port.wish.node_only else Place(zone)
-        return published.assignment(ref.subset, place, self._shares(published, ref.subset))
+        return published.assignment(ref.subset, place, self._shares(published.port.ref, ref.subset))
 
     def canonical(self, name: str, audience: Audience) -> ServiceRef | None:
         """The service port, or its subset, that a name means, whatever form it has; None: it is not served."""
-        subject = self.subject(ENDPOINTS, name, audience)
-        published = self._published.get(subject) if isinstance(subject, ServiceRef) else None
-        return None if published is None else replace(published.port.ref, subset=ServiceRef.parse(name).subset)
+        service, subset = _meaning(name, audience.namespace)
+        published = None if service is None else self._published.get(service)
+        return None if published is None else replace(published.port.ref, subset=subset)
 
-    def _shares(self, published: Published, subset: Subset | None) -> Shares | None:
-        return self._census.shares(str(replace(published.port.ref, subset=subset)))
+    def _shares(self, port: ServiceRef, subset: Subset | None) -> Shares | None:
+        return self._census.shares(str(replace(port, subset=subset)))
+
+
+@lru_cache(maxsize=16_384)
+def _meaning(name: str, namespace: str) -> tuple[ServiceRef | None, Subset | None]:
+    """The service that a client of `namespace` means, and which part of it. What changes a service may change any part."""
+    try:
+        ref = ServiceRef.parse(name).within(namespace)
+    except TargetError:
+        return None, None
+    return ref.whole, ref.subset
+
+
+_place = lru_cache(maxsize=1024)(Place)
 
 
 @lru_cache(maxsize=1024)

@@ -7,14 +7,15 @@ from collections.abc import Hashable
 
 import structlog
 
-from ..xds.identifier import Identifier, encode_identifier
-from ..xds.resource_type import ENDPOINTS, SHORT_NAMES
+from ..xds.identifier import encode_identifier
+from ..xds.resource_type import ENDPOINTS
 from ..xds.server_stream import ServerStream, Wire
 from ..xds.sotw import StateOfTheWorld
 from ..xds.subscription import Subscription
 from .census import Census
 from .metrics import Metrics
 from .resource_store import ResourceStore
+from .tallies import short_name
 
 log = structlog.get_logger(__name__)
 
@@ -24,6 +25,25 @@ _TEXT_LOGGED = 1000
 
 class Session:
     """Joins the sans-IO stream to the store. Everything happens in the event loop."""
+
+    __slots__ = (
+        "_census",
+        "_counted",
+        "_generation",
+        "_meanings",
+        "_meant",
+        "_metrics",
+        "_moved",
+        "_named",
+        "_says_more",
+        "_store",
+        "_watched",
+        "_watches_all",
+        "opened_at",
+        "peer",
+        "stream",
+        "woken",
+    )
 
     def __init__(
         self, peer: str, wire: Wire, store: ResourceStore, census: Census, metrics: Metrics, *, only: str | None
@@ -41,45 +61,38 @@ class Session:
         self._generation = 0
         self._meant: dict[str, str] = {}
         """Services by the names they were asked for by, as far as they are served."""
+        self._named: frozenset[str] = frozenset()
+        self._meanings = store.meanings
+        """What names meant when they were last looked at, and which those were."""
         self._moved: set[Hashable] = set()
-        """What changed since names were last looked at: a name may mean another service port now, or none."""
+        """What changed since, as far as it may mean another service port now, or none."""
         self._counted: Counter[str] = Counter()
-        self.changed_at: dict[str, float] = {}
-        """By type: when the oldest change was taken in that was not sent yet."""
-        self._awaiting_ack: dict[str, float] = {}
 
     def receive(self, data: bytes) -> None:
         """Take in a request. Raises ProtocolError."""
         now = time.monotonic()
         subscription = self.stream.receive(data, now)
-        self._follow()
-        self._count(subscription)
-        self._note_answer(subscription, now)
+        if self._generation != self.stream.generation:
+            self._follow()
+        if subscription.type_url == ENDPOINTS:
+            self._count(subscription)
+        if not subscription.delivery.outstanding:
+            self._note_answer(subscription, now)
         # An ACK alone asks for nothing.
         if self.stream.due:
             self.woken.set()
 
     def next_response(self) -> bytes | None:
         """The next response to write; None: nothing to say until woken again."""
-        if not self.stream.due:
-            return None
         response = self.stream.next_response(time.monotonic())
-        if response is not None:
-            type_url = response[0].type_url
-            self._metrics.pushes.labels(_short(response[0])).inc()
-            if (changed_at := self.changed_at.get(type_url)) is not None:
-                self._awaiting_ack.setdefault(type_url, changed_at)
-        for subscription in self.stream.subscriptions:
-            if not subscription.changes:
-                # What had changed was sent, or made no difference to this client.
-                self.changed_at.pop(subscription.type_url, None)
         if response is None:
             return None
         subscription, data = response
+        self._metrics.pushes.add(subscription.type_url)
         # Only our own clients ask for this, and they speak state of the world.
         if subscription.type_url != ENDPOINTS or not self._says_more:
             return data
-        return data + encode_identifier(Identifier(time.time(), self.stream.audience.zone))
+        return data + encode_identifier(time.time(), self.stream.audience.zone)
 
     def close(self) -> None:
         """The stream is gone, and with it all it wanted."""
@@ -92,21 +105,15 @@ class Session:
         self._watched, self._meant, self._counted = set(), {}, Counter()
 
     def _changed(self, subject: Hashable) -> None:
-        now = time.monotonic()
-        if subject in self._watched:
+        if self._meanings != self._store.meanings:
             self._moved.add(subject)
-        for subscription in self.stream.changed(subject):
-            self._metrics.coalesced.labels(_short(subscription)).inc()
-        for subscription in self.stream.subscriptions:
-            if subscription.changes:
-                self.changed_at.setdefault(subscription.type_url, now)
+        for overtaken in self.stream.changed(subject, time.monotonic()):
+            self._metrics.coalesced.add(overtaken.type_url)
         # While an answer is outstanding the change waits for it.
         if self.stream.due:
             self.woken.set()
 
     def _follow(self) -> None:
-        if self._generation == self.stream.generation:
-            return
         self._generation = self.stream.generation
         wanted = set(self.stream.subjects)
         for subject in wanted - self._watched:
@@ -126,8 +133,9 @@ class Session:
 
         An ACK names thousands of services that were counted long ago: only those that were not, or that changed, are looked at.
         """
-        if subscription.type_url != ENDPOINTS:
+        if subscription.names is self._named and self._meanings == self._store.meanings:
             return
+        self._named, self._meanings = subscription.names, self._store.meanings
         moved, self._moved = self._moved, set()
         again = (name for subject in moved for name in self.stream.names_of(subject, ENDPOINTS))
         for name in (subscription.names - self._meant.keys()).union(again):
@@ -158,19 +166,12 @@ class Session:
 
     def _note_answer(self, subscription: Subscription, now: float) -> None:
         delivery = subscription.delivery
-        if delivery.outstanding:
-            return
-        changed_at = self._awaiting_ack.pop(subscription.type_url, None)
+        changed_at, delivery.changed_at = delivery.changed_at, None
         if delivery.refused is not None and delivery.refused_at == now:
-            self._metrics.nacks.labels(_short(subscription)).inc()
+            self._metrics.nacks.add(subscription.type_url)
             why = delivery.refused[:_TEXT_LOGGED]
             node = self.stream.node.id
-            log.warning(
-                "a client refused what it was sent", node=node, peer=self.peer, type=_short(subscription), why=why
-            )
+            kind = short_name(subscription.type_url)
+            log.warning("a client refused what it was sent", node=node, peer=self.peer, type=kind, why=why)
         elif changed_at is not None:
-            self._metrics.propagation.labels(_short(subscription)).observe(now - changed_at)
-
-
-def _short(subscription: Subscription) -> str:
-    return SHORT_NAMES.get(subscription.type_url, "unknown")
+            self._metrics.propagation.add(subscription.type_url, now - changed_at)

@@ -141,7 +141,7 @@ def _state(subscription: Subscription, session: Session) -> tuple[State, float |
     if delivery.outstanding:
         return "waiting", delivery.waiting_since, ""
     if subscription.due:
-        return "waiting", session.changed_at.get(subscription.type_url), ""
+        return "waiting", subscription.changed_at, ""
     if delivery.refused is not None:
         return "nacked", delivery.refused_at, delivery.refused[:_TEXT_SHOWN]
     # After a reconnect a client that already holds everything is sent nothing, and has nothing to ACK.

@@ -7,6 +7,7 @@ Which endpoints are near is what kube-proxy goes by: the hints of their slices, 
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from itertools import count
 
 from ..model import Assignment, Endpoint, Health, LocalityEndpoints
@@ -28,6 +29,8 @@ class Place:
 
 
 NOWHERE = Place()
+# Asked on every push.
+_in_zone = lru_cache(maxsize=1024)(Place)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +68,7 @@ class Wish:
     def viewed_from(self, place: Place) -> Place:
         """As much of a place as makes a difference: clients for whom nothing is near share what they see."""
         nodes = self.same_node or self.node_only
-        return place if nodes and any(place.node in near.nodes for near in self.near.values()) else Place(place.zone)
+        return place if nodes and any(place.node in near.nodes for near in self.near.values()) else _in_zone(place.zone)
 
     def view(self, assignment: Assignment, place: Place) -> Assignment:
         """The assignment with what is near first; without change for a client of which nobody knows where it is."""

@@ -174,7 +174,7 @@ class XdsServer:
                 while (response := session.next_response()) is not None:
                     began = time.monotonic()
                     await context.write(response)
-                    self._metrics.push_time.observe(time.monotonic() - began)
+                    self._metrics.push_time.add(time.monotonic() - began)
                 # Only now: a client may close its half at once and still wait for what it asked for.
                 if reader.done():
                     reader.result()

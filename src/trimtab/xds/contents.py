@@ -16,14 +16,19 @@ _KEPT = 128
 
 def contents(type_url: str, resources: Mapping[str, Resource], entry: Entry) -> tuple[str, bytes]:
     """The version of a response with these resources, and all of it but what is one stream's own."""
-    items = tuple(resources.items())
-    # Most responses are about one change, and many streams get the same one.
-    return (_kept if len(items) == 1 else _made)(type_url, items, entry)
+    if len(resources) == 1:
+        # Most responses are about one change, and many streams get the same one.
+        ((name, resource),) = resources.items()
+        return _kept(type_url, name, resource, entry)
+    return _made(type_url, resources, entry)
 
 
-def _made(type_url: str, items: tuple[tuple[str, Resource], ...], entry: Entry) -> tuple[str, bytes]:
-    version = combined_version((name, resource.version) for name, resource in items)
-    return version, encode_contents(type_url, version, (entry(type_url, name, resource) for name, resource in items))
+def _made(type_url: str, resources: Mapping[str, Resource], entry: Entry) -> tuple[str, bytes]:
+    version = combined_version((name, resource.version) for name, resource in resources.items())
+    entries = (entry(type_url, name, resource) for name, resource in resources.items())
+    return version, encode_contents(type_url, version, entries)
 
 
-_kept = lru_cache(maxsize=_KEPT)(_made)
+@lru_cache(maxsize=_KEPT)
+def _kept(type_url: str, name: str, resource: Resource, entry: Entry) -> tuple[str, bytes]:
+    return _made(type_url, {name: resource}, entry)

@@ -17,15 +17,19 @@ class Delivery:
     refused: str | None = None
     """What the client said when it refused the newest response."""
     refused_at: float | None = None
+    changed_at: float | None = None
+    """When the oldest change was taken in that the unanswered responses tell of; None: they tell of none."""
 
     @property
     def outstanding(self) -> bool:
         """The newest response is neither ACKed nor NACKed yet."""
         return self.waiting_since is not None
 
-    def sent(self, nonce: str, version: str, now: float) -> None:
-        """A response is on its way."""
+    def sent(self, nonce: str, version: str, now: float, changed_at: float | None = None) -> None:
+        """A response is on its way; it tells of changes taken in since `changed_at`."""
         self.nonce, self.version, self.waiting_since = nonce, version, now
+        if self.changed_at is None:
+            self.changed_at = changed_at
 
     def answered(self, nonce: str, error: str | None, now: float) -> bool:
         """Take note of an ACK or, by the presence of `error`, a NACK. False: it answers nothing, or an older response."""

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable
 
 from .contents import contents
-from .delta_discovery import DeltaRequest, encode_delta_resource, encode_removed
+from .delta_discovery import DeltaRequest, encode_ack, encode_delta_resource, encode_removed
 from .discovery import encode_nonce
 from .resource import Resource
 from .resource_type import COMPLETE_STATE, WILDCARD
@@ -25,11 +25,16 @@ class Incremental:
         subscription.delivery.answered(request.nonce, request.error, now)
         subscription.unsubscribe(request.unsubscribe)
         names = request.subscribe
-        if first and not names and request.type_url in COMPLETE_STATE:
+        if first and not names and not request.unsubscribe and request.type_url in COMPLETE_STATE:
             names = (WILDCARD,)
         subscription.subscribe(names, everything)
         if first:
             subscription.assume_held(request.initial_versions.items())
+
+    @staticmethod
+    def is_plain_ack(data: bytes, subscription: Subscription) -> bool:
+        """Whether these bytes can only be an ACK of the newest response that changes nothing."""
+        return data == encode_ack(subscription.type_url, subscription.delivery.nonce)
 
     @staticmethod
     def encode(

@@ -66,6 +66,11 @@ class DeltaRequest:
         return bytes(message.SerializeToString())
 
 
+def encode_ack(type_url: str, nonce: str) -> bytes:
+    """A request that says nothing but that a response is accepted, as protobuf writes it."""
+    return text(2, type_url) + text(6, nonce)
+
+
 def encode_delta_resource(type_url: str, name: str, version: str, body: bytes) -> bytes:
     """One entry of a delta response's `resources`: a Resource around the body, which is encoded without its name."""
     resource = encode_any(type_url, name, body)

@@ -5,6 +5,7 @@ Field numbers are those of `envoy.service.discovery.v3`; the rules they serve ar
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from types import MappingProxyType
 from typing import Any, Self
 
@@ -46,6 +47,8 @@ class DiscoveryRequest:
     error: str | None = None
     """Why the response with `nonce` was refused; None: it was not."""
     node: ClientNode | None = None
+    encoded: bytes = field(default=b"", compare=False, repr=False)
+    """The bytes it was decoded from."""
 
     @classmethod
     def parse(cls, data: bytes) -> Self:
@@ -58,6 +61,7 @@ class DiscoveryRequest:
             nonce=message.response_nonce,
             error=message.error_detail.message if message.HasField("error_detail") else None,
             node=decode_node(message.node) if message.HasField("node") else None,
+            encoded=data,
         )
 
     def serialize(self) -> bytes:
@@ -138,11 +142,17 @@ def encode_response(
 
 def encode_contents(type_url: str, version: str, resources: Iterable[bytes]) -> bytes:
     """What a response of either dialect says to every stream alike."""
-    return b"".join((text(1, version), text(4, type_url), *resources))
+    return b"".join((encode_version(version), text(4, type_url), *resources))
+
+
+@lru_cache(maxsize=128)
+def encode_version(version: str) -> bytes:
+    """The version in a response of either dialect, and in a state-of-the-world request."""
+    return text(1, version)
 
 
 def encode_nonce(nonce: str) -> bytes:
-    """What a response of either dialect says to one stream alone."""
+    """The nonce in a response of either dialect, and in a state-of-the-world request."""
     return text(5, nonce)
 
 

@@ -3,7 +3,16 @@
 from collections.abc import Callable, Iterable
 
 from .contents import contents
-from .discovery import NOT_FOUND, DiscoveryRequest, ResourceError, encode_error, encode_nonce, encode_resource
+from .discovery import (
+    NOT_FOUND,
+    DiscoveryRequest,
+    ResourceError,
+    encode_error,
+    encode_nonce,
+    encode_resource,
+    encode_version,
+)
+from .repetition import repeatable_part
 from .resource import Resource
 from .resource_type import COMPLETE_STATE, WILDCARD
 from .subscription import Batch, Subscription
@@ -27,12 +36,21 @@ class StateOfTheWorld:
         if delivery.nonce and request.nonce != delivery.nonce:
             return
         is_answer = delivery.answered(request.nonce, request.error, now)
+        subscription.repeated = repeatable_part(request)
         before = subscription.names
         subscription.replace(_names(request, subscription), everything)
         subscription.ever_named |= bool(request.names)
         # The same names again, and not as an ACK: Envoy asks so after a cluster changed, and waits for the answer.
         if delivery.nonce and not is_answer and subscription.names == before:
             subscription.owe_again()
+
+    @staticmethod
+    def is_plain_ack(data: bytes, subscription: Subscription) -> bool:
+        """Whether these bytes can only be an ACK of the newest response that asks for what is followed already."""
+        repeated, delivery = subscription.repeated, subscription.delivery
+        if repeated is None:
+            return False
+        return data == encode_version(delivery.version) + repeated + encode_nonce(delivery.nonce)
 
     @staticmethod
     def encode(
@@ -47,12 +65,13 @@ class StateOfTheWorld:
         resources = batch.resources
         if type_url in COMPLETE_STATE:
             resources = {name: r for name in subscription.held if (r := get(name)) is not None}
-        else:
+        elif batch.removed:
             # The only way to withdraw endpoints: absence means nothing for this type.
             resources = resources | dict.fromkeys(batch.removed, _EMPTY)
-        version, shared = contents(type_url, resources, _entry)
-        errors = (encode_error(7, ResourceError(name, NOT_FOUND, why_missing(name))) for name in batch.missing)
-        return version, b"".join((shared, *errors, encode_nonce(nonce)))
+        version, said = contents(type_url, resources, _entry)
+        for name in batch.missing:
+            said += encode_error(7, ResourceError(name, NOT_FOUND, why_missing(name)))
+        return version, said + encode_nonce(nonce)
 
 
 _EMPTY = Resource(version="", body=b"")

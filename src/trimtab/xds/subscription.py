@@ -5,7 +5,7 @@ responses: a response is made when the transport is ready for it, from the newes
 """
 
 from collections.abc import Callable, Collection, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from .delivery import Delivery
 from .resource import Resource
@@ -15,17 +15,23 @@ _ABSENT = ""
 """The version a client holds of what it was told does not exist."""
 
 
+_GIVEN_UP_KEPT = 1_000
+"""So that a client that answers nothing cannot fill memory by changing its mind."""
+
+
 @dataclass(slots=True)
 class Batch:
     """What one response is to say."""
 
-    resources: dict[str, Resource] = field(default_factory=dict)
-    removed: list[str] = field(default_factory=list)
+    resources: dict[str, Resource]
+    removed: list[str]
     """Resources the client holds that exist no more."""
-    missing: list[str] = field(default_factory=list)
+    missing: list[str]
     """Names it asked for that mean nothing, or not yet."""
     expected: bool = False
     """The client waits for an answer even if there is nothing to tell."""
+    changed_at: float | None = None
+    """When the oldest change was taken in that this tells of; None: it only answers what was asked."""
 
     def __bool__(self) -> bool:
         return bool(self.resources or self.removed or self.missing or self.expected)
@@ -33,6 +39,22 @@ class Batch:
 
 class Subscription:
     """The names of one type that one stream follows."""
+
+    __slots__ = (
+        "_changed",
+        "_expected",
+        "_given_up",
+        "_held",
+        "_owed",
+        "changed_at",
+        "delivery",
+        "ever_named",
+        "names",
+        "repeated",
+        "started",
+        "type_url",
+        "wildcard",
+    )
 
     def __init__(self, type_url: str) -> None:
         self.type_url = type_url
@@ -48,7 +70,13 @@ class Subscription:
         # Dictionaries for their order: what was asked for first is answered first.
         self._owed: dict[str, None] = {}
         self._changed: dict[str, None] = {}
+        self.changed_at: float | None = None
+        """When the oldest change was taken in that was not sent yet; None: there is none."""
+        self._given_up: dict[str, str] = {}
+        """What the client stopped following since the newest response was sent: it may arrive yet."""
         self._expected = False
+        self.repeated: bytes | None = None
+        """The part of an encoded request that asks for just what is followed now; None: no request was so plain."""
 
     def follows(self, name: str) -> bool:
         """Whether the client wants to know about `name`."""
@@ -69,6 +97,7 @@ class Subscription:
             del named[WILDCARD]
             self.wildcard = self._expected = True
             self._owed.update(dict.fromkeys(everything))
+            self._recall()
         if named:
             self.names = self.names.union(named)
             self._owed.update(named)
@@ -111,18 +140,13 @@ class Subscription:
                 self._owed.pop(name, None)
                 self._changed[name] = None
 
-    def changed(self, name: str) -> bool:
-        """The resource called `name` may have changed. True: it had before, and that was not sent yet."""
-        if not self.follows(name):
-            return False
+    def changed(self, name: str, now: float) -> bool:
+        """The resource called `name`, which is followed, may have changed. True: it had before, and that was not sent yet."""
         overtaken = name in self._changed
         self._changed[name] = None
+        if self.changed_at is None:
+            self.changed_at = now
         return overtaken
-
-    @property
-    def changes(self) -> int:
-        """How many resources may have changed since they were sent."""
-        return len(self._changed)
 
     @property
     def due(self) -> bool:
@@ -137,10 +161,10 @@ class Subscription:
         """All that is due, from the newest state. From here on it counts as sent; the batch may be empty."""
         owed, self._owed = self._owed, {}
         changed, self._changed = self._changed, {}
-        batch = Batch(expected=self._expected)
-        self._expected = False
-        for name in {**owed, **changed}:
-            if self.follows(name):
+        batch = Batch({}, [], [], self._expected, self.changed_at)
+        self._expected, self.changed_at = False, None
+        for name in owed | changed if owed else changed:
+            if name in self.names or self.wildcard:
                 self._take(name, get(name), name in owed, batch)
         return batch
 
@@ -164,7 +188,19 @@ class Subscription:
         for name in {*self._held, *self._owed} - self.names:
             self._forget(name)
 
+    def _recall(self) -> None:
+        """What was given up while it was on its way is taken up again, and its end must be told if it came in between."""
+        if self.delivery.outstanding:
+            self._held = self._given_up | self._held
+            self._owed.update(dict.fromkeys(self._given_up))
+        self._given_up = {}
+
     def _forget(self, name: str) -> None:
-        self._held.pop(name, None)
+        if (version := self._held.pop(name, _ABSENT)) and self.delivery.outstanding:
+            self._given_up[name] = version
+            if len(self._given_up) > _GIVEN_UP_KEPT:
+                del self._given_up[next(iter(self._given_up))]
         self._owed.pop(name, None)
         self._changed.pop(name, None)
+        if not self._changed:
+            self.changed_at = None

@@ -22,7 +22,11 @@ def varint(number: int) -> bytes:
 
 def delimited(field: int, payload: bytes) -> bytes:
     """A length-delimited field: string, bytes or an encoded message."""
-    return varint(field << 3 | _LENGTH_DELIMITED) + varint(len(payload)) + payload
+    key, size = field << 3 | _LENGTH_DELIMITED, len(payload)
+    if key < 0x80 and size < 0x80:
+        # What every response has a few of.
+        return _SINGLE[key] + _SINGLE[size] + payload
+    return varint(key) + varint(size) + payload
 
 
 def text(field: int, value: str) -> bytes:
