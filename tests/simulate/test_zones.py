@@ -15,7 +15,8 @@ from trimtab.model import Policy
 from trimtab.simulate.contenders.trimtab import trimtab
 from trimtab.simulate.event import AnyEvent, Crash, Slow
 from trimtab.simulate.measures import measure
-from trimtab.simulate.scenario import ClientGroup, Network, PodGroup, RequestKind, ServiceTime
+from trimtab.simulate.request_kind import RequestKind, ServiceTime
+from trimtab.simulate.scenario import ClientGroup, Network, PodGroup
 from trimtab.simulate.simulation import Run, simulate
 from trimtab.simulate.statistics import Columns, Floats
 
