@@ -4,6 +4,8 @@ WORKDIR /src
 RUN python -m venv /venv
 COPY pyproject.toml README.md LICENSE ./
 COPY src src
+# The demo shows it, so it is part of the package.
+COPY examples/cold_start examples/cold_start
 RUN /venv/bin/pip install --no-cache-dir '.[control]'
 
 FROM python:3.13-slim

@@ -1,0 +1,118 @@
+"""Two control planes of one cluster: one has followed all of its history, the other has just been started."""
+
+import random
+from pathlib import Path
+from typing import Any
+
+import grpc.aio
+
+from tests.cli.serving import Serving
+from tests.cli.test_serve_cluster import kubeconfig, serving_cluster
+from tests.control.kube.cluster_model import Deployment
+from tests.control.kube.fake_api_server import FakeApiServer, fake_api_server
+from tests.control.kube.json_objects import Json, endpoint_slice, node, pod, service
+from tests.control.xds_client import XdsClient, addresses
+from tests.xds.envoy_messages import discovery_pb2
+from trimtab.model import Locality
+from trimtab.xds.discovery import ClientNode, DiscoveryRequest
+from trimtab.xds.resource_type import (
+    ADS_SERVICE,
+    CLUSTERS,
+    ENDPOINTS,
+    LISTENERS,
+    PUSH_ORDER,
+    STREAM_AGGREGATED_RESOURCES,
+)
+
+Resources = dict[tuple[str, str], bytes]
+"""By type and name."""
+
+CLIENTS = [
+    ClientNode("one", user_agent="gRPC C-core linux", locality=Locality(zone="a")),
+    ClientNode("two", user_agent="envoy", locality=Locality(zone="b")),
+    ClientNode("three", user_agent="trimtab-python"),
+]
+LONG_AGO = "2026-01-01T00:00:00Z"
+POLICIES = ("strategy: round_robin", "slow_start_s: 30", "strategi: x", None)
+
+
+def annotated(name: str, policy: str | None) -> Json:
+    item = service(name)
+    item["metadata"]["annotations"] = {} if policy is None else {"trimtab.dev/policy": policy}
+    return item
+
+
+def zoned(item: Json) -> Json:
+    """A slice as its controller writes it: each endpoint says where it runs."""
+    return {**item, "endpoints": [found | _place(found["addresses"][0]) for found in item["endpoints"]]}
+
+
+def _place(address: str) -> Json:
+    return {"zone": "abc"[int(address.split(".")[2]) % 3], "nodeName": "node-1"}
+
+
+def happen(api: FakeApiServer, deployments: list[Deployment], steps: int, rng: random.Random) -> None:
+    """Pods come and go, move between slices and fall ill; services are deleted and made again, and change their policies."""
+    for _ in range(steps):
+        chosen = rng.choice(deployments)
+        match rng.randrange(12):
+            case 0:
+                api.put(annotated(chosen.name, rng.choice(POLICIES[:2])))
+            case 1:
+                api.delete("services", "prod", chosen.name)
+                api.put(annotated(chosen.name, None))
+            case _:
+                api.put(*map(zoned, chosen.step()))
+
+
+async def resources(server: str, who: ClientNode) -> Resources:
+    """Everything there is, as this client gets it."""
+    found: Resources = {}
+    names: tuple[str, ...] = ()
+    async with grpc.aio.insecure_channel(server) as channel:
+        call: Any = channel.stream_stream(f"/{ADS_SERVICE}/{STREAM_AGGREGATED_RESOURCES}")()
+        # Clusters first: without names they are all that there are.
+        for type_url in PUSH_ORDER:
+            await call.write(DiscoveryRequest(type_url, names, node=who).serialize())
+            response = discovery_pb2.DiscoveryResponse.FromString(await call.read())
+            assert response.type_url == type_url
+            for resource in response.resources:
+                found[type_url, _name(resource.value)] = resource.value
+            if type_url == CLUSTERS:
+                names = tuple(sorted(name for _, name in found))
+        call.cancel()
+    return found
+
+
+def _name(body: bytes) -> str:
+    """A resource's name; it is the first field of each of the three types, and shorter than 128 bytes."""
+    assert body[0] == 0x0A
+    return body[2 : 2 + body[1]].decode()
+
+
+async def caught_up(running: Serving) -> None:
+    """Return once it serves what was put last."""
+    async with XdsClient(running.xds, "last.prod:8080") as client:
+        while addresses(await client.response()) != {"last.prod:8080": ["10.9.9.9"]}:
+            pass
+
+
+async def test_whatever_they_lived_through_they_send_the_same_bytes(tmp_path: Path) -> None:
+    rng = random.Random(20261125)
+    deployments = [Deployment(f"s{number}", number * 100, rng) for number in range(6)]
+    pods = [pod(f"p{number}", ready_at=LONG_AGO, shard=str(number % 2)) for number in range(600)]
+    start = [item for one in deployments for item in (annotated(one.name, None), *map(zoned, one.slices()))]
+    arguments = ("--watch-pods", "--census-warm-up", "3600", "--withdrawal-share", "1")
+    async with fake_api_server(node("node-1", "a"), *pods, *start) as api:
+        config = kubeconfig(tmp_path, api.url)
+        async with serving_cluster(config, *arguments) as old:
+            happen(api, deployments, 300, rng)
+            api.put(service("last"), endpoint_slice("10.9.9.9", name="last-1", of="last"))
+            await caught_up(old)
+            async with serving_cluster(config, *arguments) as new:
+                await caught_up(new)
+                for who in CLIENTS:
+                    mine, theirs = await resources(old.xds, who), await resources(new.xds, who)
+                    assert {type_url for type_url, _ in mine} == {CLUSTERS, ENDPOINTS, LISTENERS}
+                    assert len(mine) == 3 * (len(deployments) + 1)
+                    assert mine == theirs
