@@ -3,6 +3,7 @@
 import random
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 
 from rich.console import Console
 
@@ -28,15 +29,44 @@ async def run(console: Console) -> None:
             contest = await interleave({name: _measure(name, nodes, effects) for name in names}, ROUNDS)
             title = f"One pick and its done over {nodes} nodes, {'every effect on' if effects else 'at rest'}"
             print_contest(console, title, "µs", contest, baseline="p2c")
+    for effects in (False, True):
+        contest = await interleave(_in_zones(effects), ROUNDS)
+        title = f"The same over 99 nodes in three zones, {'every effect on' if effects else 'at rest'}"
+        print_contest(console, title, "µs", contest, baseline="zones off")
     contest = await interleave({f"{count} shards": _measure_shards(count) for count in SHARDS}, ROUNDS)
     title = f"One pick and its done in a shard of {PER_SHARD} nodes, the shard named by each call"
     print_contest(console, title, "µs", contest, baseline=f"{SHARDS[0]} shards")
 
 
+def _in_zones(effects: bool) -> dict[str, Measure]:
+    """A third of the nodes in each zone; calls stay in the client's, or half of them leave it, or zones are no matter."""
+    weighed = {"at home": (9_998, 1, 1), "half at home": (5_000, 2_500, 2_500)}
+    requests = [Request("/shop.Shop/Buy")] * PICKS
+    measures = {name: _picks(_zoned(Policy(), effects, weights), requests) for name, weights in weighed.items()}
+    return {"zones off": _picks(_zoned(Policy(zone="off"), effects, (1, 1, 1)), requests), **measures}
+
+
+def _zoned(policy: Policy, effects: bool, weights: Sequence[int]) -> Balancer:
+    balancer = _made(_every_effect(policy) if effects else policy)
+    groups = tuple(
+        LocalityEndpoints(
+            Locality("", zone),
+            tuple(Endpoint(f"10.{zone}.0.{i + 1}", 8080, weight=_weight(balancer.policy, i)) for i in range(33)),
+            weight,
+        )
+        for zone, weight in zip("012", weights, strict=True)
+    )
+    _assign_groups(balancer, *(replace(group, endpoints=group.endpoints[:30]) for group in groups))
+    _assign_groups(balancer, *groups)
+    if effects:
+        _set_to_work(balancer, 99)
+    return balancer
+
+
 def _measure_shards(count: int) -> Measure:
     """Every call asks for another shard."""
     policy = Policy(max_connections=PER_SHARD * count, shards=Shards())
-    balancer = Balancer(policy, client_id="bench", rng=random.Random(1), clock=time.monotonic)
+    balancer = _made(policy)
     addresses = [f"10.{i // 62_500}.{i // 250 % 250}.{i % 250 + 1}" for i in range(PER_SHARD * count)]
     labels = [(("shard", str(i // PER_SHARD)),) for i in range(PER_SHARD * count)]
     _assign(balancer, tuple(Endpoint(a, 8080, labels=own) for a, own in zip(addresses, labels, strict=True)))
@@ -65,34 +95,43 @@ def _picks(balancer: Balancer, requests: Sequence[Request]) -> Measure:
 
 def _balancer(policy: Policy, nodes: int) -> Balancer:
     endpoints = tuple(Endpoint(f"10.0.{i // 250}.{i % 250 + 1}", 8080, weight=_weight(policy, i)) for i in range(nodes))
-    balancer = Balancer(policy, client_id="bench", rng=random.Random(1), clock=time.monotonic)
+    balancer = _made(policy)
     _assign(balancer, endpoints[: nodes - nodes // 10])
     _assign(balancer, endpoints)
     return balancer
 
 
 def _busy(strategy: str, nodes: int) -> Balancer:
+    balancer = _balancer(_every_effect(Policy(strategy, max_connections=nodes)), nodes)
+    _set_to_work(balancer, nodes)
+    return balancer
+
+
+def _every_effect(policy: Policy) -> Policy:
     """Weights of 1 to 3, a tenth in slow start, another that failed, outlier detection, calls in flight, latency as load."""
-    policy = Policy(
-        strategy,
-        load="peak_ewma",
-        max_connections=nodes,
-        slow_start_s=3600,
-        outlier_detection=OutlierDetection(),
-    )
-    balancer = _balancer(policy, nodes)
+    return replace(policy, load="peak_ewma", slow_start_s=3600, outlier_detection=OutlierDetection())
+
+
+def _set_to_work(balancer: Balancer, nodes: int) -> None:
     request = Request("/shop.Shop/Buy")
     picks = [pick for _ in range(IN_FLIGHT_PER_NODE * nodes) if (pick := balancer.pick(request)) is not None]
     for pick in picks[: nodes // 10]:
         pick.done(Outcome("UNAVAILABLE"))
-    return balancer
 
 
 def _weight(policy: Policy, index: int) -> int:
     return 1 + index % 3 if policy.slow_start_s else 1
 
 
+def _made(policy: Policy) -> Balancer:
+    return Balancer(policy, client_id="bench", rng=random.Random(1), clock=time.monotonic)
+
+
 def _assign(balancer: Balancer, endpoints: tuple[Endpoint, ...]) -> None:
-    changes = balancer.update(Assignment("bench", (LocalityEndpoints(Locality(), endpoints),)))
+    _assign_groups(balancer, LocalityEndpoints(Locality(), endpoints))
+
+
+def _assign_groups(balancer: Balancer, *groups: LocalityEndpoints) -> None:
+    changes = balancer.update(Assignment("bench", groups, client_zone="0"))
     for node in changes.opened:
         balancer.connectivity_changed(node, Connectivity.READY)

@@ -38,11 +38,13 @@ class Feedback:
     def ended(self, pick: Pick, outcome: Outcome) -> None:
         """A call ended, for the first time and with this outcome. Whoever says so rescores the node."""
         node, status = pick.node, outcome.status
-        if node.zone is not None:
-            node.zone.ended(self._clock() - pick.started_at, answered=status not in self._failing)
+        if (zone := node.zone) is not None:
+            zone.time_s += self._clock() - pick.started_at
         if status in self._failing:
             self._failed(pick, self._clock())
         elif status not in NO_EVIDENCE:
+            if zone is not None:
+                zone.calls += 1
             node.failures_in_row = 0
             if not node.proven:
                 node.proven = True

@@ -38,15 +38,9 @@ class Zone:
         self.calls = 0
         """Calls that were answered. Threads may lose some."""
         self.time_s = 0.0
-        """What calls took, the failed ones too: a zone that answers little for its time is slow."""
+        """What calls took, those too that failed or were given up: a zone that answers little for its time is slow."""
         self._seen = (0, 0.0)
         self._calls = self._time_s = self._crowd = 0.0
-
-    def ended(self, took_s: float, *, answered: bool) -> None:
-        """A call ended."""
-        self.time_s += took_s
-        if answered:
-            self.calls += 1
 
     def age(self, crowd: float, share: float) -> None:
         """Forget `share` of what was seen, and take in what is new; `crowd` is the mean score of the nodes now."""

@@ -42,7 +42,7 @@ class ZonePicker:
     What is much longer is drawn as well, around the penalty, so that calls leave gradually.
     """
 
-    __slots__ = ("_crossings", "_parts", "_penalty", "_pickers", "_random", "_rivals", "_sums")
+    __slots__ = ("_choices", "_counts", "_home", "_least", "_penalty", "_random", "_sums")
 
     def __init__(
         self,
@@ -54,53 +54,57 @@ class ZonePicker:
         rng: random.Random,
     ) -> None:
         """For each part its picker, and the nodes of other zones that may take its calls over."""
-        self._parts = parts
-        self._pickers = pickers
-        self._rivals = [(nodes, draw(nodes, rng)) if nodes else None for nodes in rivals]
-        *self._sums, _ = accumulate(part.share for part in parts)
-        self._penalty = penalty
-        self._crossings = crossings
+        self._choices = [
+            (picker, part.reason, part.zone, nodes, draw(nodes, rng) if nodes else None)
+            for part, picker, nodes in zip(parts, pickers, rivals, strict=True)
+        ]
+        # The zones may be fewer than calls belong to: those of which every node has a quota are left out at times.
+        *sums, total = accumulate(part.share for part in parts)
+        self._sums = [sum_ / total for sum_ in sums]
+        self._least, self._penalty = 1.0 + penalty / 2, penalty
+        self._home = crossings.home
+        self._counts = crossings.counts
         self._random = rng.random
 
     def pick(self, request: Request) -> Node:
-        random = self._random
-        index = bisect(self._sums, random())
-        node, reason = self._pickers[index].pick(request), self._parts[index].reason
-        if (rivals := self._rivals[index]) is not None:
-            nodes, drawn = rivals
-            rival = nodes[drawn()]
-            if self._leaves(node, rival, random()) and random() >= _STAY:
-                node, reason = rival, self._why(reason, node)
+        picker, reason, _, rivals, drawn = self._choices[bisect(self._sums, self._random())]
+        node = picker.pick(request)
+        if drawn is not None:
+            rival = rivals[drawn()]
+            if self._leaves(node, rival):
+                node, reason = rival, reason or self._why(node)
         # A node with a quota is counted when it is admitted.
         if reason and node.quota is None:
-            self._crossings.count(reason)
+            self._counts[reason] += 1
         return node
 
     def explain(self, request: Request) -> Choice:
         """The same pick with what the zone's picker tells, and the rival."""
-        index = bisect(self._sums, self._random())
-        part, choice = self._parts[index], explained(self._pickers[index], request)
-        node, reason, why = choice.node, part.reason, f"zone {part.zone}: {choice.why}"
-        if (rivals := self._rivals[index]) is not None:
-            nodes, drawn = rivals
-            rival = nodes[drawn()]
+        picker, reason, zone, rivals, drawn = self._choices[bisect(self._sums, self._random())]
+        choice = explained(picker, request)
+        node, why = choice.node, f"zone {zone}: {choice.why}"
+        if drawn is not None:
+            rival = rivals[drawn()]
             choice = replace(choice, candidates=(*choice.candidates, *Choice.of(rival, (rival,), "").candidates))
-            if self._leaves(node, rival, self._random()) and self._random() >= _STAY:
-                reason = self._why(reason, node)
-                node, why = rival, f"zone {zone_name(rival)} instead of {part.zone}: calls take much longer there"
+            if self._leaves(node, rival):
+                why = f"zone {zone_name(rival)} instead of {zone}, where calls take longer by more than the penalty"
+                node, reason = rival, reason or self._why(node)
         if reason and node.quota is None:
-            self._crossings.count(reason)
+            self._counts[reason] += 1
         return replace(choice, node=node, why=f"{why} ({reason})" if reason else why)
 
-    def _leaves(self, node: Node, rival: Node, dice: float) -> bool:
+    def _leaves(self, node: Node, rival: Node) -> bool:
         here, there = node.zone, rival.zone
-        assert here is not None
-        assert there is not None
-        ahead = rival.score * there.gain + there.base
-        return node.score * here.gain + here.base > ahead * (1.0 + self._penalty * (0.5 + dice))
+        if here is None or there is None:
+            return False
+        longer = self._least + self._penalty * self._random()
+        leaves = node.score * here.gain + here.base > (rival.score * there.gain + there.base) * longer
+        return leaves and self._random() >= _STAY
 
-    def _why(self, reason: str, node: Node) -> str:
-        return reason or ((HEALTH if node.success < _FAILS else OVERLOAD) if self._crossings.home else "")
+    def _why(self, left: Node) -> str:
+        if not self._home:
+            return ""
+        return HEALTH if left.success < _FAILS else OVERLOAD
 
 
 class AnyZonePicker:
