@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import pytest
 
 from tests.balance import fleet
-from trimtab.balance import Balancer, Choice, Connectivity, Node, Outcome, Pick, Request
+from trimtab.balance import Balancer, Choice, Connectivity, Node, Outcome, Pick, Request, explain
 from trimtab.balance.zone_shares import CAPACITY, HEALTH, NO_LOCAL, OVERLOAD, PROBE
 from trimtab.errors import PolicyError
 from trimtab.model import Assignment, Endpoint, Locality, LocalityEndpoints, Policy
@@ -174,6 +174,26 @@ def test_a_crowded_zone_sends_new_nodes_no_more_than_their_quota() -> None:
         client.pick()
     # Each at most one before its first answer, however much better they look than what is crowded.
     assert sum(node.in_flight for node in new) <= len(new)
+
+
+def test_what_is_explained_is_where_calls_go() -> None:
+    client = Client()
+    local = LocalityEndpoints(Locality("", "a"), endpoints("a", 2), 7_500)
+    near = LocalityEndpoints(Locality("", "b"), endpoints("b", 2), 2_500)
+    far = LocalityEndpoints(Locality("", "c"), endpoints("c", 2), priority=1)
+    nodes = client.balancer.update(Assignment("shop", (local, near, far), client_zone="a")).opened
+    for node in nodes:
+        client.balancer.connectivity_changed(node, Connectivity.READY)
+    broken = [node for node in nodes if node.priority == 0][1::2]
+    for node in broken:
+        client.balancer.connectivity_changed(node, Connectivity.TRANSIENT_FAILURE)
+    states = {state.hostname: state for state in explain(client.balancer.belongings, client.now)}
+    found = {zone: (state.priority_share, round(state.zone_share, 3)) for zone, state in states.items()}
+    # Half of a priority is 70 % of its calls; half of each of its zones is 70 % as well, the rest goes by capacity.
+    assert found == {"a": (0.7, 0.6), "b": (0.7, 0.4), "c": (0.3, 1.0)}
+    counts = client.call(4_000)
+    for zone, (priority_share, zone_share) in found.items():
+        assert counts[zone] / 4_000 == pytest.approx(priority_share * zone_share, abs=0.04)
 
 
 def test_off_knows_no_zones() -> None:

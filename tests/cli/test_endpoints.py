@@ -25,7 +25,7 @@ async def test_what_is_told_and_what_is_left_out_is_shown_with_reasons(running: 
     assert ended.code == 0, ended.stderr
     lines = [" ".join(line.split()) for line in ended.stdout.splitlines()]
     assert lines[0] == "payments.prod:8080, also known as payments.prod, payments.prod:grpc"
-    assert any(line.startswith("0 - 1 100.0% 10.0.0.1:9090 healthy") and "payments-1" in line for line in lines)
+    assert any(line.startswith("0 100% - 1 100.0% 10.0.0.1:9090 healthy") and "payments-1" in line for line in lines)
     assert "10.0.0.2:9090 - payments-2 not ready" in lines
     assert any(line.startswith("weights follow capacity") for line in lines)
 

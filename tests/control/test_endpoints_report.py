@@ -1,14 +1,18 @@
 """What is said about a service, against what the join and the gate did with it."""
 
+import random
+from dataclasses import replace
+
 import pytest
 
 from tests.control.objects import endpoint, endpoint_slice, node, service
+from trimtab.balance import Balancer, Connectivity, explain
 from trimtab.control.catalog import Catalog
 from trimtab.control.census import Census
 from trimtab.control.endpoints_report import EndpointsReport, endpoints_report
 from trimtab.control.kubernetes import Object, ServicePortSpec, SlicePort
 from trimtab.control.resource_store import ResourceStore
-from trimtab.model import ServiceRef
+from trimtab.model import Policy, ServiceRef
 from trimtab.xds.resource import Audience
 from trimtab.xds.resource_type import ENDPOINTS
 
@@ -198,3 +202,26 @@ def test_before_the_census_weights_follow_capacity() -> None:
 def test_a_service_without_endpoints_has_nothing_to_tell() -> None:
     report = Shop(service()).report()
     assert (report.localities, report.left_out, report.slices) == ([], [], [])
+
+
+@pytest.mark.parametrize("zone", ["a", "b"])
+def test_a_client_explains_the_same_numbers(zone: str) -> None:
+    shop = zones()
+    served = shop.store.assignment(REF, zone)
+    assert served is not None
+    balancer = Balancer(Policy(), client_id="t", rng=random.Random(1), clock=lambda: 0.0)
+    for opened in balancer.update(replace(served, client_zone=zone)).opened:
+        balancer.connectivity_changed(opened, Connectivity.READY)
+    explained = {
+        state.address: (state.zone, state.priority, state.priority_share, pytest.approx(state.zone_share))
+        for state in explain(balancer.belongings, now=0.0)
+    }
+    reported = {
+        endpoint.address: (group.zone, group.priority, group.priority_share, group.zone_share)
+        for group in shop.report(zone).localities
+        for endpoint in group.endpoints
+    }
+    assert reported == explained
+    if zone == "a":
+        # Two of three clients and two of four endpoints: three quarters of the calls stay.
+        assert sorted({share for _, _, _, share in reported.values()}) == [0.25, 0.75]

@@ -11,6 +11,7 @@ from .candidates import Level, candidates
 from .changes import Changes
 from .choice import Choice, explained
 from .cost import cost_of
+from .explain import Belonging
 from .feedback import Feedback
 from .load import LOADS
 from .newcomers import introduce, ramp_up
@@ -131,6 +132,12 @@ class Balancer:
     def crossings(self) -> Mapping[str, int]:
         """Picks so far that left the client's zone, by reason (`trimtab.balance.zone_shares`)."""
         return sum((Counter(shard.crossings) for shard in self._parts), Counter(self._zones.crossings.counts))
+
+    @property
+    def belongings(self) -> Mapping[Node, Belonging]:
+        """For people: every node that is in use, and which calls belong to it, in its shard if it is in one."""
+        own = self._zones.belongings(self._nodes.values(), self._levels or ())
+        return {**own, **{node: known for shard in self._parts for node, known in shard.belongings.items()}}
 
     @property
     def why_nobody(self) -> str:

@@ -1,9 +1,21 @@
 """How every node stands, for people."""
 
-from collections.abc import Iterable
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from .node import Node
+
+
+@dataclass(frozen=True, slots=True)
+class Belonging:
+    """Which calls belong to a node, with others."""
+
+    zone: str
+    """Where it runs; empty: not known."""
+    priority_share: float
+    """Of all calls: what goes to its priority now."""
+    zone_share: float
+    """Of those: what belongs to its zone while nobody is overloaded. 1 where zones make no difference."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -13,6 +25,12 @@ class NodeState:
     address: str
     hostname: str
     priority: int
+    priority_share: float
+    """Of all calls: what goes to its priority now."""
+    zone: str
+    """Where it runs; empty: not known."""
+    zone_share: float
+    """Of the calls of its priority: what belongs to its zone while nobody is overloaded. 1 where zones make no difference."""
     shard: str | None
     """The value of the label by which the service is divided; None: it is not, or the endpoint does not have it."""
     health: str
@@ -42,18 +60,21 @@ class NodeState:
 
 
 def explain(
-    nodes: Iterable[Node], now: float, shard_label: str | None = None, stale_s: float | None = None
+    nodes: Mapping[Node, Belonging], now: float, shard_label: str | None = None, stale_s: float | None = None
 ) -> tuple[NodeState, ...]:
     """The states of `nodes`, by address. `shard_label` is what the service is divided by."""
-    states = (_state(node, now, shard_label, stale_s) for node in nodes)
+    states = (_state(node, belonging, now, shard_label, stale_s) for node, belonging in nodes.items())
     return tuple(sorted(states, key=lambda state: state.address))
 
 
-def _state(node: Node, now: float, shard_label: str | None, stale_s: float | None) -> NodeState:
+def _state(node: Node, belonging: Belonging, now: float, shard_label: str | None, stale_s: float | None) -> NodeState:
     return NodeState(
         address=node.endpoint.authority,
         hostname=node.endpoint.hostname,
         priority=node.priority,
+        priority_share=belonging.priority_share,
+        zone=belonging.zone,
+        zone_share=belonging.zone_share,
         shard=None if shard_label is None else node.endpoint.label(shard_label),
         health=node.endpoint.health.value,
         connectivity=node.connectivity.value,

@@ -62,6 +62,8 @@ class Spread:
     """Weights are as capacity: the control plane prefers no zone, so zones are no matter."""
     why: str
     """Why calls leave the client's zone, where it is flat or the client's zone is not among it."""
+    shares: Mapping[str, float]
+    """Where calls belong by zone, probes not counted."""
 
 
 def spread(home: str, standings: Mapping[str, Standing], absent: str) -> Spread:
@@ -71,8 +73,17 @@ def spread(home: str, standings: Mapping[str, Standing], absent: str) -> Spread:
     """
     local = standings.get(home)
     is_there = local is not None and local.listed > 0
-    flat = _flat(standings)
-    return Spread(_parts(home, standings, "" if is_there else absent), flat, CAPACITY if is_there else absent)
+    found = _parts(home, standings, "" if is_there else absent)
+    parts = _probing(home, found, standings)
+    shares: dict[str, float] = {}
+    for (zone, _), share in found.items():
+        shares[zone] = shares.get(zone, 0.0) + share
+    return Spread(
+        tuple(Part(zone, share, why) for (zone, why), share in parts.items()),
+        _flat(standings),
+        CAPACITY if is_there else absent,
+        shares,
+    )
 
 
 def _flat(standings: Mapping[str, Standing]) -> bool:
@@ -81,7 +92,8 @@ def _flat(standings: Mapping[str, Standing]) -> bool:
     return all(abs(s.weight / weights - s.listed / listed) < _ALIKE for s in standings.values())
 
 
-def _parts(home: str, standings: Mapping[str, Standing], absent: str) -> tuple[Part, ...]:
+def _parts(home: str, standings: Mapping[str, Standing], absent: str) -> Mapping[tuple[str, str], float]:
+    """Shares by zone and reason."""
     total = sum(standing.weight for standing in standings.values())
     found: dict[tuple[str, str], float] = {}
 
@@ -102,7 +114,7 @@ def _parts(home: str, standings: Mapping[str, Standing], absent: str) -> tuple[P
             part = belongs * capacity / sum(others.values())
             add(name, HEALTH if zone == home else CAPACITY, part * (1.0 - well))
             add(name, CAPACITY, part * (well - able))
-    return tuple(Part(zone, share, why) for (zone, why), share in _probing(home, found, standings).items())
+    return found
 
 
 def _able(part: float, listed: float) -> float:

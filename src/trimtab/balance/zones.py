@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from ..model import Assignment, Endpoint, Health, Policy
 from .candidates import SETTLED, Level
+from .explain import Belonging
 from .node import Node
 from .picker import Picker, Strategy
 from .zone import Zone, calibrate, zone_name
@@ -103,6 +104,19 @@ class Zones:
                 spreads[priority] = spread(self.home, self._standings(priority, level.nodes, usable), absent)
         self._spreads = spreads
         return spreads
+
+    def belongings(self, nodes: Iterable[Node], levels: Iterable[Level]) -> Mapping[Node, Belonging]:
+        """For people: which part of the calls belongs to the priority and the zone of each node."""
+        levels = tuple(levels)
+        whole = sum(level.share for level in levels)
+        shares = {level.nodes[0].priority: level.share / whole for level in levels}
+        found = {}
+        for node in nodes:
+            name = self._names[node.endpoint.identity]
+            known = self._spreads.get(node.priority)
+            zone_share = 1.0 if known is None else known.shares.get(name, 0.0)
+            found[node] = Belonging(name, shares.get(node.priority, 0.0), zone_share)
+        return found
 
     def _standings(self, priority: int, nodes: Sequence[Node], usable: Iterable[Node]) -> Mapping[str, Standing]:
         listed: dict[Zone | None, float] = {}

@@ -95,15 +95,26 @@ def _print(report: EndpointsReport, out: Console) -> None:
 
 def _print_endpoints(report: EndpointsReport, out: Console) -> None:
     listed = table(
-        "priority", "locality", "weight", "share", "endpoint", "health", "pod", "node", "slice", right=_NUMBERS
+        "priority",
+        "of all calls",
+        "locality",
+        "weight",
+        "share",
+        "endpoint",
+        "health",
+        "pod",
+        "node",
+        "slice",
+        right=_NUMBERS | {"of all calls"},
     )
     for group in report.localities:
-        place = (str(group.priority), group.locality, str(group.weight), f"{group.share:.1%}")
+        part = f"{group.priority_share:.0%}"
+        place = (str(group.priority), part, group.locality, str(group.weight), f"{group.share:.1%}")
         for endpoint in group.endpoints:
             addresses = " ".join((endpoint.address, *endpoint.additional_addresses))
             origin = (endpoint.pod or "-", endpoint.node or "-", endpoint.slice or "- (last good state)")
             listed.add_row(*place, addresses, endpoint.health, *origin)
-            place = ("", "", "", "")
+            place = ("", "", "", "", "")
     out.print()
     if report.localities:
         out.print(listed)

@@ -138,7 +138,7 @@ class Cluster:
         """How every node stands."""
         shards = self.policy.shards
         stale_s = None if self._confirmed_at is None else max(0.0, time.time() - self._confirmed_at)
-        return explain(self._balancer.nodes, time.monotonic(), None if shards is None else shards.label, stale_s)
+        return explain(self._balancer.belongings, time.monotonic(), None if shards is None else shards.label, stale_s)
 
     def trace(self, tracer: Tracer | None) -> None:
         """Tell `tracer` of every pick from now on; None: nobody."""

@@ -1,12 +1,13 @@
 """What clients of one zone are told about one service, and why. What `trimtab endpoints` and /debug/endpoints show."""
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Mapping
 from typing import Any
 
 from msgspec import Struct
 
-from ..model import Assignment, Endpoint, Health, LocalityEndpoints
+from ..balance.priorities import Standing, spread
+from ..model import Assignment, Endpoint, Health
 from ..xds.version import assignment_version
 from .catalog import Catalog, ServicePort
 from .census import Census
@@ -39,6 +40,10 @@ class LocalityReport(Struct, frozen=True):
     endpoints: list[EndpointReport]
     zone: str = ""
     """The zone alone."""
+    priority_share: float = 1.0
+    """Of all requests: what goes to this priority, as its endpoints' health has it."""
+    zone_share: float = 1.0
+    """Of the requests that go to this priority: what belongs to the zone, all its localities together."""
 
 
 class EndpointsReport(Struct, frozen=True):
@@ -116,23 +121,39 @@ def _capacity(served: Assignment) -> Mapping[str, int]:
 
 
 def _localities(served: Assignment, by_place: Mapping[tuple[str, int], Origin]) -> list[LocalityReport]:
-    totals: defaultdict[int, int] = defaultdict(int)
+    totals: Counter[int] = Counter()
+    zones: Counter[tuple[int, str]] = Counter()
     for group in served.localities:
         totals[group.priority] += group.weight
-    return [_locality(group, totals[group.priority], by_place) for group in served.localities]
+        zones[group.priority, group.locality.zone] += group.weight
+    priorities = _priority_shares(served)
+    return [
+        LocalityReport(
+            priority=group.priority,
+            locality=str(group.locality),
+            weight=group.weight,
+            share=group.weight / totals[group.priority],
+            endpoints=[
+                _endpoint(endpoint, by_place.get((endpoint.address, endpoint.port))) for endpoint in group.endpoints
+            ],
+            zone=group.locality.zone,
+            priority_share=priorities[group.priority],
+            zone_share=zones[group.priority, group.locality.zone] / totals[group.priority],
+        )
+        for group in served.localities
+    ]
 
 
-def _locality(group: LocalityEndpoints, total: int, by_place: Mapping[tuple[str, int], Origin]) -> LocalityReport:
-    return LocalityReport(
-        priority=group.priority,
-        locality=str(group.locality),
-        weight=group.weight,
-        share=group.weight / total,
-        endpoints=[
-            _endpoint(endpoint, by_place.get((endpoint.address, endpoint.port))) for endpoint in group.endpoints
-        ],
-        zone=group.locality.zone,
-    )
+def _priority_shares(served: Assignment) -> Mapping[int, float]:
+    """As clients spread their calls that can connect to every healthy endpoint."""
+    healthy: Counter[int] = Counter()
+    total: Counter[int] = Counter()
+    for priority, endpoint in served.endpoints():
+        healthy[priority] += endpoint.health is Health.HEALTHY
+        total[priority] += endpoint.health is not Health.DRAINING
+    ranks = sorted(total)
+    loads = spread([Standing(healthy[rank], total[rank]) for rank in ranks])
+    return {rank: load.load / 100 for rank, load in zip(ranks, loads, strict=True)}
 
 
 def _endpoint(endpoint: Endpoint, origin: Origin | None) -> EndpointReport:
