@@ -1,4 +1,5 @@
 import logging
+import os
 import time
 from pathlib import Path
 
@@ -87,6 +88,22 @@ def test_a_format_to_come_is_not_guessed_at(tmp_path: Path, caplog: pytest.LogCa
     path.write_bytes(path.read_bytes().replace(b'"format":1', b'"format":2'))
     assert store(tmp_path).load(NAME) is None
     assert "it has format 2, expected 1" in caplog.text
+
+
+def test_what_nobody_will_use_is_swept_away(tmp_path: Path) -> None:
+    swept = store(tmp_path)
+    swept.save("old.prod", kept())
+    old, draft, strange = only(tmp_path), tmp_path / ".draft.x", tmp_path / "strange"
+    for path in (draft, strange):
+        path.write_text("")
+    swept.save(NAME, kept())
+    for path in (old, draft, strange):
+        os.utime(path, (0, 0))
+    swept.sweep()
+    assert not old.exists()
+    assert not draft.exists()
+    assert strange.exists()
+    assert swept.load(NAME) is not None
 
 
 def test_what_is_no_resource_is_not_used() -> None:

@@ -80,8 +80,8 @@ def _label(item: Object, pairs: dict[str, str]) -> None:
         _add(item["spec"]["template"].setdefault("metadata", {}).setdefault("labels", {}), pairs)
     elif item["kind"] == "Service":
         _add(item["spec"].setdefault("selector", {}), pairs)
-    elif item["kind"] == "NetworkPolicy":
-        _add(item["spec"]["podSelector"].setdefault("matchLabels", {}), pairs)
+    elif "matchLabels" in item.get("spec", {}).get("podSelector", {}):
+        _add(item["spec"]["podSelector"]["matchLabels"], pairs)
 
 
 def _add(labels: dict[str, str], pairs: dict[str, str]) -> None:

@@ -1,8 +1,11 @@
 """What is in deploy/ is what the Kubernetes API takes, fits together, and asks for no more than the control plane needs."""
 
 import inspect
+import json
+import os
 import re
 import shlex
+import shutil
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,6 +13,7 @@ from typing import Any
 
 import kubernetes_validate
 import pytest
+import yaml
 
 from tests.cli.serving import failing
 from tests.deploy.kustomize import Object, build, documents
@@ -46,6 +50,31 @@ def arguments(*folder: Path) -> dict[str, str]:
     command, *options = pod(*folder)[1]["args"]
     assert command == "serve"
     return {name: value for name, _, value in (option.removeprefix("--").partition("=") for option in options)}
+
+
+@each_folder
+@pytest.mark.skipif(shutil.which("kubectl") is None, reason="there is no kubectl to ask what it would apply")
+def test_what_is_applied_is_what_these_tests_look_at(folder: tuple[Path, ...], tmp_path: Path) -> None:
+    place, *components = (os.path.relpath(part, tmp_path) for part in folder)
+    (tmp_path / "kustomization.yaml").write_text(yaml.safe_dump({"resources": [place], "components": components}))
+    ended = failing("kubectl", "kustomize", str(tmp_path))
+    assert ended.returncode == 0, ended.stderr
+    applied = [item for item in yaml.safe_load_all(ended.stdout) if item]
+    assert sorted(map(comparable, applied)) == sorted(map(comparable, build(*folder)))
+
+
+def comparable(item: Object) -> str:
+    """An object without its namespace, which only kubectl fills in, and without an order among things that have names."""
+
+    def sorted_by_name(value: Any) -> Any:
+        if isinstance(value, dict):
+            return {key: sorted_by_name(part) for key, part in value.items()}
+        if isinstance(value, list) and all(isinstance(part, dict) and "name" in part for part in value):
+            return sorted(map(sorted_by_name, value), key=lambda part: str(part["name"]))
+        return value
+
+    metadata = {key: value for key, value in item["metadata"].items() if key != "namespace"}
+    return json.dumps(sorted_by_name({**item, "metadata": metadata}), sort_keys=True)
 
 
 @each_folder

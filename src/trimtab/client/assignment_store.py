@@ -26,7 +26,10 @@ logger = logging.getLogger(__name__)
 
 FORMAT = 1
 _SUFFIX = ".assignment"
+_DRAFT = ".draft."
 _CLOCK_SLACK_S = 60.0
+_SWEEP_S = 86_400.0
+"""Processes that share the folder may allow more than this one does."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +89,16 @@ class AssignmentStore:
         except OSError as error:
             logger.warning("%s cannot be removed: %s", self._path(name), error.strerror or error)
 
+    def sweep(self) -> None:
+        """Remove what nobody will use: what is too old, and drafts of processes that were killed over them."""
+        for path in (*self._folder.glob(f"*{_SUFFIX}"), *self._folder.glob(f"{_DRAFT}*")):
+            try:
+                if time.time() - path.stat().st_mtime > max(self._max_age_s, _SWEEP_S):
+                    path.unlink()
+            except OSError:
+                # Another process was faster, or it is not ours to remove.
+                continue
+
     def _path(self, name: str) -> Path:
         digest = blake2b(f"{self._of} {name}".encode(), digest_size=8).hexdigest()
         return self._folder / f"{quote(name, safe='')[:100]}.{digest}{_SUFFIX}"
@@ -103,7 +116,7 @@ class AssignmentStore:
         # Without a space that could change and mean the same.
         line = json.dumps({**header, "digest": _digest(header, body)}, separators=(",", ":")).encode()
         self._folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(dir=self._folder, prefix=".draft.", delete=False) as file:
+        with tempfile.NamedTemporaryFile(dir=self._folder, prefix=_DRAFT, delete=False) as file:
             try:
                 file.write(line + b"\n" + body)
                 file.flush()

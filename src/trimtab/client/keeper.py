@@ -102,6 +102,7 @@ class Keeper:
             self._changed.notify()
 
     def _run(self) -> None:
+        self._store.sweep()
         while True:
             with self._changed:
                 now = time.monotonic()
