@@ -7,6 +7,7 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from tests.cli.running import run
@@ -14,6 +15,7 @@ from tests.cli.serving import Serving, serving
 from tests.control.test_manifests import SERVICE, SLICE
 from tests.control.xds_client import XdsClient
 from tests.ports import HeldPort
+from trimtab.control.status import Problems, Status
 
 PAYMENTS = "payments.prod:8080"
 
@@ -145,6 +147,23 @@ class _OtherJson(_Somebody):
     body = b'{"clients": "many"}'
 
 
+class _Gatekeeper(_Somebody):
+    body = msgspec.json.encode(
+        Status(
+            version="1",
+            not_ready=None,
+            service_ports=2,
+            endpoints=7,
+            last_change_age_s=1.0,
+            problems=Problems(
+                refused_assignments={"orders.prod:80": "all 1 endpoints are invalid"},
+                repaired_assignments={PAYMENTS: [f"dropped pod-{index}" for index in range(5)]},
+            ),
+            clients=[],
+        )
+    )
+
+
 @contextlib.contextmanager
 def answering(handler: type[_Somebody]) -> Iterator[str]:
     """An HTTP server, by its address."""
@@ -165,6 +184,14 @@ async def test_something_else_that_answers_is_a_clear_error(handler: type[_Someb
     assert ended.code == 1
     assert ended.stderr.startswith(f"trimtab status: {address} ")
     assert ended.stderr.count("\n") == 1
+
+
+async def test_what_the_gate_refused_and_repaired_is_shown() -> None:
+    with answering(_Gatekeeper) as address:
+        said = (await run("status", "--admin", address)).stdout
+    assert "orders.prod:80: endpoints refused, the last good ones stay: all 1 endpoints are invalid\n" in said
+    repaired = "dropped pod-0; dropped pod-1; dropped pod-2; and 2 more"
+    assert f"{PAYMENTS}: endpoints repaired before they were published: {repaired}\n" in said
 
 
 @pytest.mark.parametrize("arguments", [("--admin", "nowhere"), ("--no-such-option",), ("extra",)])

@@ -109,10 +109,12 @@ async def test_problems_are_in_the_status(inside: Inside) -> None:
     inside.problems.append("cluster.yaml: not YAML")
     broken = endpoint_slice(endpoint("pay.example"))
     wrong = service(name="orders", policy="strategi: p2c")
-    inside.store.apply(inside.catalog.apply([broken, wrong], ()))
+    half = endpoint_slice(endpoint("10.0.0.9"), endpoint("pod-9"), name="carts-1", of="carts")
+    inside.store.apply(inside.catalog.apply([broken, wrong, service(name="carts"), half], ()))
     _, status = await inside.get("/debug/status")
     problems = status["problems"]
     assert problems["source"] == ["cluster.yaml: not YAML"]
+    assert problems["repaired_assignments"] == {"carts.prod:8080": ["dropped pod-9:9090: not an IP address"]}
     assert problems["refused_assignments"][PAYMENTS].startswith("all 1 endpoints are invalid")
     assert "did you mean strategy?" in problems["rejected_policies"]["orders.prod"]
 

@@ -1,6 +1,7 @@
 from collections.abc import Hashable
 
 import pytest
+from structlog.testing import capture_logs
 
 from tests.control.objects import endpoint, endpoint_slice, service
 from tests.xds.envoy_messages import cluster_pb2, endpoint_pb2, listener_pb2
@@ -141,3 +142,32 @@ def test_two_replicas_serve_the_same_bytes_for_the_same_state() -> None:
     first, second = Shop(*objects), Shop(*reversed(objects))
     for type_url in (ENDPOINTS, CLUSTERS, LISTENERS):
         assert first.get(type_url) == second.get(type_url)
+
+
+def test_a_repair_is_logged_once_and_known_for_as_long_as_it_is_needed() -> None:
+    spoilt = [endpoint("10.0.0.1"), endpoint("10.0.0.1%eth0")]
+    with capture_logs() as logs:
+        shop = Shop(service(), endpoint_slice(*spoilt))
+        shop.apply(endpoint_slice(*spoilt, endpoint("10.0.0.2")))
+        assert shop.store.repaired == {REF: ("dropped 10.0.0.1%eth0:9090: not an IP address",)}
+        shop.apply(endpoint_slice(*spoilt, endpoint("10.0.0.2%eth0")))
+        shop.apply(endpoint_slice(endpoint("10.0.0.1")))
+    assert [line["repairs"] for line in logs if line["event"] == "assignment repaired"] == [
+        ["dropped 10.0.0.1%eth0:9090: not an IP address"],
+        ["dropped 10.0.0.2%eth0:9090: not an IP address"],
+    ]
+    assert shop.store.repaired == {}
+
+
+def test_a_thousand_repairs_are_one_line_of_the_log() -> None:
+    with capture_logs() as logs:
+        Shop(service(), endpoint_slice(endpoint("10.0.0.1"), *(endpoint(f"pod-{index}") for index in range(1000))))
+    (line,) = [line for line in logs if line["event"] == "assignment repaired"]
+    assert len(line["repairs"]) + line["more"] == 1000
+
+
+def test_nothing_is_known_any_more_of_a_service_that_is_gone() -> None:
+    shop = Shop(service(), endpoint_slice(endpoint("10.0.0.1"), endpoint("pod-2")))
+    assert shop.store.repaired
+    shop.store.apply(shop.catalog.apply((), [service().key]))
+    assert shop.store.repaired == {}

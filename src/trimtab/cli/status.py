@@ -14,6 +14,8 @@ from .output import ago, console, fail, plain, print_json, table
 
 _STYLES = {"acked": "green", "waiting": "yellow", "nacked": "red", "never asked": "dim"}
 _VERSION_SHOWN = 8
+_REPAIRS_SHOWN = 3
+"""Of one service; `trimtab endpoints` shows all."""
 
 
 def status(
@@ -78,6 +80,9 @@ def _headline(answer: Status) -> str:
 def _sentences(problems: Problems) -> Iterator[str]:
     for service, why in sorted(problems.refused_assignments.items()):
         yield f"{service}: endpoints refused, the last good ones stay: {why}"
+    for service, repairs in sorted(problems.repaired_assignments.items()):
+        more = f"; and {len(repairs) - _REPAIRS_SHOWN} more" if len(repairs) > _REPAIRS_SHOWN else ""
+        yield f"{service}: endpoints repaired before they were published: {'; '.join(repairs[:_REPAIRS_SHOWN])}{more}"
     for _, why in sorted(problems.rejected_policies.items()):
         yield f"policy rejected, the last good one stays: {why}"
     yield from problems.source

@@ -256,6 +256,11 @@ class ControlPlane:
             "Services whose newest endpoints no client would accept; their last good ones stay.",
             lambda: len(self._store.refused),
         )
+        observe(
+            "trimtab_repaired_assignments",
+            "Services whose endpoints had to be repaired before they were published.",
+            lambda: len(self._store.repaired),
+        )
 
     async def _warm_census(self) -> None:
         await asyncio.sleep(self._settings.census_warm_up_s)

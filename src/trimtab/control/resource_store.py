@@ -27,6 +27,9 @@ from .wishes import Place
 
 log = structlog.get_logger(__name__)
 
+_REPAIRS_LOGGED = 5
+"""In one line; `trimtab endpoints` shows all of them."""
+
 Watcher = Callable[[Hashable], object]
 """Told the subject that changed; called while the change is applied, and must return at once."""
 
@@ -51,6 +54,8 @@ class ResourceStore:
         """Grows whenever a name may mean another service port than before, or none any more."""
         self.refused: dict[ServiceRef, str] = {}
         """Services whose newest assignment may not be published, and why; their last good one stays."""
+        self.repaired: dict[ServiceRef, tuple[str, ...]] = {}
+        """Services whose published assignment had to be repaired, and how."""
 
     def apply(self, changes: Mapping[ServiceRef, ServicePort | None]) -> None:
         """Take over what changed in the catalog and tell those who follow it."""
@@ -59,6 +64,7 @@ class ResourceStore:
             if port is None:
                 self._published.pop(ref, None)
                 self.refused.pop(ref, None)
+                self.repaired.pop(ref, None)
                 self.meanings += 1
                 continue
             if id(port) not in admitted:
@@ -76,9 +82,17 @@ class ResourceStore:
             self.refused[port.ref] = verdict.reason
             return None
         self.refused.pop(port.ref, None)
-        for repair in verdict.repairs:
-            log.warning("assignment repaired", service=str(port.ref), repair=repair)
+        self._note_repairs(port.ref, verdict.repairs)
         return Published(port, verdict.assignment)
+
+    def _note_repairs(self, ref: ServiceRef, repairs: tuple[str, ...]) -> None:
+        known = self.repaired.pop(ref, ())
+        if repairs:
+            self.repaired[ref] = repairs
+        # A fault that stays comes by with every change of the service, and is no news then.
+        if new := [repair for repair in dict.fromkeys(repairs) if repair not in known]:
+            more = {"more": len(new) - _REPAIRS_LOGGED} if len(new) > _REPAIRS_LOGGED else {}
+            log.warning("assignment repaired", service=str(ref), repairs=new[:_REPAIRS_LOGGED], **more)
 
     def recounted(self, service: str, *, shares_changed: bool) -> None:
         """The clients of a service were counted anew, and maybe the shares published from that changed."""

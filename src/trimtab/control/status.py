@@ -59,6 +59,8 @@ class Problems(Struct, frozen=True):
 
     refused_assignments: dict[str, str] = field(default_factory=dict)
     """By service: why no client would accept its newest endpoints."""
+    repaired_assignments: dict[str, list[str]] = field(default_factory=dict)
+    """By service: what had to be done to its endpoints before they could be published."""
     rejected_policies: dict[str, str] = field(default_factory=dict)
     """By service: what is wrong with its policy annotation."""
     source: list[str] = field(default_factory=list)
