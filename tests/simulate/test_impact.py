@@ -1,31 +1,41 @@
+from pathlib import Path
+
 import msgspec
 import pytest
 
 from tests.simulate.fleets import scenario
 from trimtab.simulate import experiment, impact
 from trimtab.simulate.event import Slow
-from trimtab.simulate.impact import losses, page
+from trimtab.simulate.impact_page import is_ours, losses, page, ties
 from trimtab.simulate.report import Report
 from trimtab.simulate.request_kind import RequestKind, ServiceTime
 from trimtab.simulate.scenario import ClientGroup, Contestant, Scenario
 from trimtab.simulate.scenario_file import load
+from trimtab.simulate.sizing import Need, Target
 
 
-def played(asked: Scenario) -> Report:
+def played(asked: Scenario, *needs: Need) -> Report:
     findings = experiment.run(asked, asked.contenders, (1, 2, 3), processes=1)
-    return Report("small", asked, (1, 2, 3), findings)
+    return Report("small", asked, (1, 2, 3), findings, Target("p99_ms", 30.0) if needs else None, needs)
+
+
+CONSTANT = RequestKind(service_time=ServiceTime(distribution="constant", mean_ms=10.0))
+EQUAL = scenario(
+    clients=(ClientGroup(requests_per_s=600),), contenders=("round_robin", "p2c"), requests=(CONSTANT,), duration_s=30.0
+)
+"""One client, equal pods and equal requests: round robin spaces them evenly, which two random choices cannot."""
 
 
 def test_a_loss_is_told_by_whoever_lost() -> None:
-    # One client, equal pods and equal requests: round robin spaces them evenly, which two random choices cannot.
-    equal = scenario(
-        clients=(ClientGroup(requests_per_s=600),),
-        contenders=("round_robin", "p2c"),
-        requests=(RequestKind(service_time=ServiceTime(distribution="constant", mean_ms=10.0)),),
-        duration_s=30.0,
-    )
-    told = list(losses(played(equal)))
-    assert any("round_robin has p99" in loss for loss in told)
+    told = list(losses(played(EQUAL)))
+    assert any("round_robin has p99" in loss and ", p2c " in loss for loss in told)
+    assert not list(ties(played(EQUAL)))
+
+
+def test_a_loss_of_the_default_names_the_policy_that_helps() -> None:
+    best = Contestant(name="all of them", policy={"strategy": "least_request"})
+    asked = msgspec.structs.replace(EQUAL, contenders=("round_robin", "p2c", best))
+    assert any(loss.endswith(".") and ", all of them " in loss for loss in losses(played(asked)))
 
 
 def test_a_win_is_not_a_loss() -> None:
@@ -37,28 +47,54 @@ def test_a_win_is_not_a_loss() -> None:
     assert list(losses(played(slow))) == []
 
 
+def test_whoever_cannot_be_told_apart_is_a_tie() -> None:
+    idle = scenario(clients=(ClientGroup(utilisation=0.01),), contenders=("random", "p2c"), requests=(CONSTANT,))
+    [tie] = ties(played(idle))
+    assert "random and p2c cannot be told apart" in tie
+
+
 def test_policies_of_a_scenario_are_ours() -> None:
     asked = scenario(contenders=("kube-proxy", Contestant(name="tuned", policy={"strategy": "random"})), duration_s=2.0)
     report = played(asked)
-    assert [impact.is_ours(finding, asked.contenders) for finding in report.findings] == [False, True]
+    assert [is_ours(finding, asked.contenders) for finding in report.findings] == [False, True]
 
 
 def test_the_page_has_a_row_for_each_contender_and_says_where_it_lost() -> None:
     asked = scenario(contenders=("kube-proxy", "p2c"), about="What it is about.", duration_s=3.0)
-    text = page([played(asked)], "figures")
+    text = page([played(asked, Need("kube-proxy", [20, 24, 22]), Need("p2c", [10, 12, 11]))], "figures")
     assert "## small" in text
     assert "| kube-proxy | " in text
-    assert "| p2c | " in text
-    assert "![Latency over time](figures/small.svg)" in text
+    assert "| small, p99 ≤ 30 ms | 22.0 ± 5.0 (2.00×) | 11.0 ± 2.5 |" in text
+    assert "![Latency over time](figures/small-latency-over-time.svg)" in text
     assert "## Where Trimtab does not win" in text
 
 
-@pytest.mark.parametrize("subject", impact.SUBJECTS, ids=lambda subject: subject.name)
-def test_every_subject_can_be_played(subject: impact.Subject, monkeypatch: pytest.MonkeyPatch) -> None:
-    full = load(subject.name)
+def test_a_target_that_is_not_held_is_told_as_that() -> None:
+    asked = scenario(contenders=("kube-proxy", "p2c"), duration_s=3.0)
+    text = page([played(asked, Need("kube-proxy", [None, 24, 22]), Need("p2c", [10, 12, 11]))], "figures")
+    assert "| more than 8× in some runs | 11.0 ± 2.5 |" in text
+
+
+def test_page_and_figures_are_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    short = {
+        name: msgspec.structs.replace(load(name), duration_s=1.0, warm_up_s=0.0) for name in ("slow-pod", "prequal-cpu")
+    }
+    monkeypatch.setattr("trimtab.simulate.impact.load", short.__getitem__)
+    monkeypatch.setattr("trimtab.simulate.impact.SEEDS", (1, 2))
     monkeypatch.setattr(
-        "trimtab.simulate.impact.load", lambda _: msgspec.structs.replace(full, duration_s=0.5, warm_up_s=0.0)
+        "trimtab.simulate.impact.SUBJECTS", (impact.Subject("slow-pod", "p99=9000"), impact.Subject("prequal-cpu"))
     )
-    report = impact.report(impact.Subject(subject.name), (1,), processes=1)
-    assert "shortest-queue" not in {finding.contender for finding in report.findings}
-    assert any(impact.is_ours(finding, report.scenario.contenders) for finding in report.findings)
+    monkeypatch.setattr("os.cpu_count", lambda: 1)
+    (tmp_path / "figures").mkdir()
+    impact.main(tmp_path / "impact.md", tmp_path / "figures")
+    text = (tmp_path / "impact.md").read_text("utf-8")
+    named = {line.partition("(figures/")[2].rstrip(")") for line in text.splitlines() if line.startswith("![")}
+    assert named == {file.name for file in (tmp_path / "figures").iterdir()}
+    assert "shortest-queue" not in text
+
+
+@pytest.mark.parametrize("subject", impact.SUBJECTS, ids=lambda subject: subject.name)
+def test_every_subject_has_one_of_ours_and_others(subject: impact.Subject) -> None:
+    contenders = load(subject.name).contenders
+    assert "p2c" in contenders
+    assert "headless-dns" in contenders or "round_robin" in contenders

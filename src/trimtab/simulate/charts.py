@@ -254,6 +254,8 @@ def _time(axes: Axes, report: Report) -> None:
     axes.set_xlabel("seconds")
     axes.set_xlim(0, report.scenario.duration_s)
     for moment in happenings(report.scenario):
+        if moment.at_s > report.scenario.duration_s:
+            continue
         place = (moment.at_s, 1)
         axes.axvline(moment.at_s, color=_INK, linewidth=0.9, linestyle=(0, (4, 3)))
         axes.annotate(

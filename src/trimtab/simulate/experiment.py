@@ -54,11 +54,25 @@ def run(
 
     Raises ScenarioError for a contender that does not exist, before anything is simulated.
     """
-    names = [named(contestant)[0] for contestant in contestants]
+    for contestant in contestants:
+        named(contestant)
     tasks = [(scenario, contestant, seed) for contestant in contestants for seed in seeds]
-    measured = spread(_play, tasks, processes=processes, on_done=on_done)
-    size = len(seeds)
-    return [Finding(name, measured[index * size : (index + 1) * size]) for index, name in enumerate(names)]
+    return findings(contestants, spread(play, tasks, processes=processes, on_done=on_done))
+
+
+def play(task: tuple[Scenario, str | Contestant, int]) -> Measures:
+    """One run: a scenario, a contender and a seed."""
+    scenario, contestant, seed = task
+    return measure(simulate(scenario, named(contestant)[1], seed), scenario.network)
+
+
+def findings(contestants: Sequence[str | Contestant], measured: Sequence[Measures]) -> Sequence[Finding]:
+    """What was measured, which is every seed of the first contender, then of the next, …, by contender."""
+    size = len(measured) // len(contestants)
+    return [
+        Finding(named(contestant)[0], measured[index * size : (index + 1) * size])
+        for index, contestant in enumerate(contestants)
+    ]
 
 
 def spread(
@@ -85,8 +99,3 @@ def _told(result: Result, done: int, of: int, on_done: OnDone | None) -> Result:
     if on_done is not None:
         on_done(done, of)
     return result
-
-
-def _play(task: tuple[Scenario, str | Contestant, int]) -> Measures:
-    scenario, contestant, seed = task
-    return measure(simulate(scenario, named(contestant)[1], seed), scenario.network)

@@ -70,8 +70,12 @@ def solve(
 ) -> Sequence[Need]:
     """The pods that each contender needs to hold `target` under the load of the scenario."""
     tasks = [(scenario, contestant, target, seed) for contestant in contestants for seed in seeds]
-    solved = spread(_least, tasks, processes=processes, on_done=on_done)
-    size = len(seeds)
+    return needs(contestants, spread(least, tasks, processes=processes, on_done=on_done))
+
+
+def needs(contestants: Sequence[str | Contestant], solved: Sequence[int | None]) -> Sequence[Need]:
+    """What was found, which is every seed of the first contender, then of the next, …, by contender."""
+    size = len(solved) // len(contestants)
     return [
         Need(named(contestant)[0], solved[index * size : (index + 1) * size])
         for index, contestant in enumerate(contestants)
@@ -86,7 +90,8 @@ def scaled(scenario: Scenario, pods: int) -> Scenario:
     return msgspec.structs.replace(scenario, pods=tuple(groups), clients=clients)
 
 
-def _least(task: tuple[Scenario, str | Contestant, Target, int]) -> int | None:
+def least(task: tuple[Scenario, str | Contestant, Target, int]) -> int | None:
+    """The least number of pods that holds a target, for one contender and seed; None: eight times as many do not."""
     scenario, contestant, target, seed = task
     contender = named(contestant)[1]
 
