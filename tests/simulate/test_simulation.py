@@ -6,6 +6,7 @@ import pytest
 from tests.simulate import fleets
 from tests.simulate.fleets import requests, scenario, statuses
 from trimtab.model import Policy
+from trimtab.simulate.arrivals import Sent
 from trimtab.simulate.contenders import contender
 from trimtab.simulate.contenders.trimtab import trimtab
 from trimtab.simulate.event import Crash, Fail, Hang, Outage, Roll, Slow, Start, Stop
@@ -197,3 +198,10 @@ def test_calls_beyond_the_limit_fail_at_once() -> None:
     assert set(ended) == {"OK", "UNAVAILABLE"}
     # Utilisation 0.6 of ten pods is six requests at a time: with two, Erlang's formula lets 29 in 100 through (M/G/2/2).
     assert ended["OK"] / ended.total() == pytest.approx(0.28, abs=0.03)
+
+
+def test_the_very_requests_of_another_run_can_be_sent_again() -> None:
+    sent = [Sent(0.5, 1, 0.010), Sent(0.5, 0, 0.020), Sent(2.0, 4, 0.030)]
+    run = simulate(scenario(), contender("round_robin"), 1, replay=sent)
+    assert list(run.ledger.started_s) == [0.5, 0.5, 2.0]
+    assert list(run.ledger.latency_s) == pytest.approx([0.010, 0.020, 0.030])

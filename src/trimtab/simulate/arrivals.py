@@ -1,10 +1,12 @@
-"""When requests are sent: at random at a rate (open loop), or one after the other (closed loop)."""
+"""When requests are sent: at random at a rate (open loop), one after the other (closed loop), or as given."""
 
 import math
 import random
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
+from ..balance import Request
 from .client import Client
 from .timeline import Timeline
 from .work import Work
@@ -96,3 +98,30 @@ class ClosedLoop:
 
     def _send(self, client: Client) -> None:
         client.send(*self._draw(self._rng))
+
+
+class Sent(NamedTuple):
+    """A request as somebody else sends it."""
+
+    at_s: float
+    """From the beginning of the warm-up."""
+    client: int
+    demand_s: float
+
+
+class Replay:
+    """The very requests that were sent elsewhere, to compare a simulation with what happened there."""
+
+    def __init__(self, clients: Sequence[Client], sent: Iterable[Sent], timeline: Timeline) -> None:
+        self._clients = clients
+        self._sent = sent
+        self._timeline = timeline
+        self._request = Request("/simulated.Service/Call")
+
+    def start(self) -> None:
+        """Announce all of them."""
+        for one in self._sent:
+            self._timeline.at(one.at_s, self._send, one)
+
+    def _send(self, one: Sent) -> None:
+        self._clients[one.client].send(self._request, one.demand_s)

@@ -2,11 +2,11 @@
 
 import random
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from ..model import Locality
-from .arrivals import ClosedLoop, OpenLoop, Rate
+from .arrivals import ClosedLoop, OpenLoop, Rate, Replay, Sent
 from .chooser import Contender, Surroundings
 from .client import STATUSES, Client, Latency
 from .course import Course
@@ -35,10 +35,17 @@ class Run:
     duration_s: float
 
 
-def simulate(scenario: Scenario, contender: Contender, seed: int, progress: Progress | None = None) -> Run:
+def simulate(
+    scenario: Scenario,
+    contender: Contender,
+    seed: int,
+    progress: Progress | None = None,
+    replay: Iterable[Sent] | None = None,
+) -> Run:
     """Play `scenario` with every client equipped by `contender`. The same seed gives the same run.
 
-    Arrivals and demands have random numbers of their own, so that contenders under one seed face the same requests.
+    Arrivals and demands have random numbers of their own, so that contenders under one seed face the same requests. With `replay`
+    those are sent, in the place of what the scenario's clients would send.
     """
     timeline = Timeline()
     fleet = Fleet(scenario.pods, timeline, str(seed))
@@ -62,9 +69,12 @@ def simulate(scenario: Scenario, contender: Contender, seed: int, progress: Prog
     ]
     course.begin([client for group in groups for client in group])
     until_s = scenario.warm_up_s + scenario.duration_s
-    for index, (group, clients) in enumerate(zip(scenario.clients, groups, strict=True)):
-        rng = random.Random(f"{seed}/arrivals/{index}")
-        _traffic(scenario, group, clients, timeline, rng).start(until_s)
+    if replay is not None:
+        Replay([client for group in groups for client in group], replay, timeline).start()
+    else:
+        for index, (group, clients) in enumerate(zip(scenario.clients, groups, strict=True)):
+            rng = random.Random(f"{seed}/arrivals/{index}")
+            _traffic(scenario, group, clients, timeline, rng).start(until_s)
     _play(timeline, until_s, progress)
     return Run(ledger, fleet.pods, scenario.warm_up_s, scenario.duration_s)
 
