@@ -24,7 +24,7 @@ WITNESSES = (http_connection_manager_pb2, http_protocol_options_pb2, on_demand_p
 def run(*arguments: str, **env: str) -> "subprocess.CompletedProcess[str]":
     command = [sys.executable, "-m", "trimtab.cli", "bootstrap", *arguments]
     clean = {name: value for name, value in os.environ.items() if not name.startswith(("POD_", "NODE_"))}
-    return subprocess.run(command, capture_output=True, text=True, env={**clean, **env}, timeout=20, check=False)
+    return subprocess.run(command, capture_output=True, text=True, env={**clean, **env}, timeout=120, check=False)
 
 
 def printed(*arguments: str, **env: str) -> dict[str, Any]:

@@ -22,7 +22,7 @@ except ValueError:
 
 @pytest.fixture(scope="module")
 def entries() -> list[dict[str, Any]]:
-    ended = subprocess.run([sys.executable, "-c", SCRIPT], capture_output=True, text=True, timeout=20, check=True)
+    ended = subprocess.run([sys.executable, "-c", SCRIPT], capture_output=True, text=True, timeout=120, check=True)
     return [json.loads(line) for line in ended.stderr.splitlines()]
 
 

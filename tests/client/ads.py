@@ -84,14 +84,14 @@ class AdsServer:
             self.errors[name] = ResourceError(name, code, message)
             self._push()
 
-    def wait_for_request(self, matches: Callable[[DiscoveryRequest], bool], timeout_s: float = 10) -> DiscoveryRequest:
+    def wait_for_request(self, matches: Callable[[DiscoveryRequest], bool], timeout_s: float = 60) -> DiscoveryRequest:
         """The first request so far, or to come, for which `matches` is true."""
         with self._changed:
             if not self._changed.wait_for(lambda: any(map(matches, self.requests)), timeout_s):
                 raise TimeoutError(f"no such request among {self.requests}")
             return next(filter(matches, self.requests))
 
-    def wait_for_streams(self, count: int, timeout_s: float = 10) -> None:
+    def wait_for_streams(self, count: int, timeout_s: float = 60) -> None:
         """Return once `count` streams are open."""
         with self._changed:
             if not self._changed.wait_for(lambda: len(self._streams) == count, timeout_s):

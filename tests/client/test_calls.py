@@ -76,11 +76,11 @@ def test_what_is_true_of_a_call_that_waits_for_its_first_endpoint(
     world: World, ads: AdsServer, backends: Backends, arity: str
 ) -> None:
     done: list[object] = []
-    call = world.begin(world.open(ads), arity, b"a", b"b", timeout=15)
+    call = world.begin(world.open(ads), arity, b"a", b"b", timeout=60)
     call.when_done(done.append)
     assert not call.now("done")
     assert not call.now("cancelled")
-    assert 10 < call.now("time_remaining") <= 15
+    assert 10 < call.now("time_remaining") <= 60
     assign(ads, backends(1))
     assert call.responses() == RESPONSES[arity]
     assert call.ask("code") is grpc.StatusCode.OK
@@ -107,16 +107,16 @@ def test_the_servers_error(world: World, channel: AnyChannel, arity: str) -> Non
 
 
 def test_the_deadline_reaches_the_server(world: World, channel: AnyChannel) -> None:
-    (remaining,) = world.call(channel, "unary_unary", b"remaining", timeout=9)
+    (remaining,) = world.call(channel, "unary_unary", b"remaining", timeout=60)
     # gRPC rounds it on the wire.
-    assert 5 < float(remaining) < 9.1
+    assert 10 < float(remaining) < 61
 
 
 def test_waiting_for_the_first_endpoint_uses_up_the_deadline(world: World, ads: AdsServer, backends: Backends) -> None:
-    call = world.begin(world.open(ads), "unary_unary", b"remaining", timeout=20)
-    eventually(lambda: call.now("time_remaining") < 19.5)
+    call = world.begin(world.open(ads), "unary_unary", b"remaining", timeout=60)
+    eventually(lambda: call.now("time_remaining") < 59.5)
     assign(ads, backends(1))
-    assert 10 < float(call.responses()[0]) < 19.6
+    assert 10 < float(call.responses()[0]) < 59.6
 
 
 @every_arity
@@ -167,7 +167,7 @@ def test_wait_for_ready_outlasts_an_outage(world: World, ads: AdsServer, backend
     with pytest.raises(grpc.RpcError) as caught:
         world.call(channel, "unary_unary", b"a")
     assert caught.value.code() is grpc.StatusCode.UNAVAILABLE
-    call = world.begin(channel, "unary_unary", b"a", wait_for_ready=True, timeout=20)
+    call = world.begin(channel, "unary_unary", b"a", wait_for_ready=True, timeout=60)
     with Backend(backend.port):
         assert call.responses() == [b"a"]
 
@@ -177,7 +177,7 @@ def test_wait_for_ready_waits_for_a_service_that_does_not_exist_yet(
 ) -> None:
     ads.refuse(NAME, "there is no service shop in namespace prod")
     channel = world.open(ads)
-    call = world.begin(channel, "unary_unary", b"a", wait_for_ready=True, timeout=20)
+    call = world.begin(channel, "unary_unary", b"a", wait_for_ready=True, timeout=60)
     eventually(lambda: channel.cluster.refusal() is not None)
     assert not call.now("done")
     assign(ads, backends(1))
@@ -191,7 +191,7 @@ def test_a_request_that_cannot_be_serialized(world: World, channel: AnyChannel, 
 
     # What such a call tells its caller is grpc's affair; that it ends, and is counted as ended, is ours.
     with contextlib.suppress(grpc.RpcError, Cancelled):
-        world.call(channel, arity, b"a", serializer=broken, timeout=1)
+        world.call(channel, arity, b"a", serializer=broken, timeout=60)
     eventually(lambda: in_flight(channel) == 0)
 
 
@@ -201,5 +201,5 @@ def test_a_response_that_cannot_be_deserialized(world: World, channel: AnyChanne
         raise RuntimeError("no meaning in this")
 
     with contextlib.suppress(grpc.RpcError, Cancelled):
-        world.call(channel, arity, b"a", deserializer=broken, timeout=1)
+        world.call(channel, arity, b"a", deserializer=broken, timeout=60)
     eventually(lambda: in_flight(channel) == 0)

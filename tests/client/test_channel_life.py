@@ -36,7 +36,7 @@ def test_closing_cancels_what_is_under_way(world: World, ads: AdsServer, backend
     world.wait_ready(channel)
     node = channel.cluster.nodes[0]
     call = world.begin(channel, arity, b"slow")
-    assert backend.entered.acquire(timeout=10)
+    assert backend.entered.acquire(timeout=60)
     world.close(channel)
     world.close(channel)
     with pytest.raises((Cancelled, grpc.RpcError)):
@@ -66,7 +66,7 @@ def test_a_call_outlives_the_variable_of_its_channel(
     channel = world.open(ads)
     world.wait_ready(channel)
     call = world.begin(channel, arity, b"slow")
-    assert backend.entered.acquire(timeout=10)
+    assert backend.entered.acquire(timeout=60)
     world.forget()
     gone = weakref.ref(channel)
     del channel
@@ -235,7 +235,7 @@ def test_a_program_may_end_without_closing_anything(ads: AdsServer, backends: Ba
         asyncio.run(main())
     """
     ended = subprocess.run(
-        [sys.executable, "-c", textwrap.dedent(program)], capture_output=True, text=True, timeout=50, check=False
+        [sys.executable, "-c", textwrap.dedent(program)], capture_output=True, text=True, timeout=120, check=False
     )
     assert (ended.returncode, ended.stdout) == (0, "")
     assert "Traceback" not in ended.stderr

@@ -223,7 +223,7 @@ def test_a_certificate_that_cannot_be_read_is_named_and_tried_again(
         channel = world.open(None, bootstrap={"xds_servers": servers})
         eventually(lambda: f"{path}: cannot be read: No such file" in channel.cluster.awaited())
         authority.cert_pem.write_to_path(path)
-        assert world.call(channel, "unary_unary", b"a", timeout=20) == [b"a"]
+        assert world.call(channel, "unary_unary", b"a", timeout=60) == [b"a"]
         world.close(channel)
         ads.wait_for_streams(0)
 

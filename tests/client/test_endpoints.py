@@ -217,7 +217,7 @@ def test_when_nobody_can_be_reached_the_caller_learns_grpcs_own_error(
     dead.close()
     assign(ads, [dead])
     with pytest.raises(grpc.RpcError) as caught:
-        world.call(world.open(ads), "unary_unary", b"a", timeout=20)
+        world.call(world.open(ads), "unary_unary", b"a", timeout=60)
     assert caught.value.code() is grpc.StatusCode.UNAVAILABLE
     assert f"127.0.0.1:{dead.port}" in str(caught.value.details())
 

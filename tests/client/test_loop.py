@@ -36,7 +36,7 @@ def test_timers_run_in_the_order_of_their_times() -> None:
 def test_a_timer_is_not_held_up_by_a_busy_loop() -> None:
     loop, fired = ThreadLoop("test"), threading.Event()
     loop.call_soon_threadsafe(loop.call_later, 0.01, fired.set)
-    until = time.monotonic() + 1
+    until = time.monotonic() + 60
     while not fired.is_set() and time.monotonic() < until:
         loop.call_soon_threadsafe(int)
     loop.stop()

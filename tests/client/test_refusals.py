@@ -188,7 +188,7 @@ def test_too_many_requests(world: World, ads: AdsServer, backends: Backends, ari
     (backend,) = backends(1)
     assign(ads, [backend])
     channel = world.open(ads, policy=Policy(max_requests=1))
-    first = world.begin(channel, arity, b"slow", timeout=20)
+    first = world.begin(channel, arity, b"slow", timeout=60)
     backend.entered.acquire()
     # Not even who waits for ready waits: there is an endpoint, and it is to get no more than this.
     error = refused(world, channel, arity, wait_for_ready=True)
@@ -201,7 +201,7 @@ def test_too_many_requests(world: World, ads: AdsServer, backends: Backends, ari
     backend.release.set()
     first.responses()
     eventually(lambda: in_flight(channel) == 0)
-    assert world.call(channel, arity, b"again", timeout=20)
+    assert world.call(channel, arity, b"again", timeout=60)
 
 
 def test_a_served_limit_holds_too(world: World, ads: AdsServer, backends: Backends) -> None:
@@ -210,11 +210,11 @@ def test_a_served_limit_holds_too(world: World, ads: AdsServer, backends: Backen
     ads.balance(NAME, Policy(max_requests=1))
     channel = world.open(ads)
     eventually(lambda: channel.cluster.policy.max_requests == 1)
-    held = world.begin(channel, "unary_unary", b"slow", timeout=20)
+    held = world.begin(channel, "unary_unary", b"slow", timeout=60)
     backend.entered.acquire()
     assert isinstance(refused(world, channel).__cause__, trimtab.TooManyRequests)
     ads.balance(NAME, Policy(max_requests=2))
     eventually(lambda: channel.cluster.policy.max_requests == 2)
-    assert world.call(channel, "unary_unary", b"hello", timeout=20) == [b"hello"]
+    assert world.call(channel, "unary_unary", b"hello", timeout=60) == [b"hello"]
     backend.release.set()
     held.responses()

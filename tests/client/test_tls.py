@@ -29,7 +29,7 @@ def test_the_certificate_is_verified_against_the_service(
     world: World, ads: AdsServer, authority: trustme.CA, backend: Backend
 ) -> None:
     channel = world.open(ads, credentials=client_credentials(authority))
-    assert world.call(channel, "unary_unary", b"a", timeout=20) == [b"a"]
+    assert world.call(channel, "unary_unary", b"a", timeout=60) == [b"a"]
 
 
 def test_a_certificate_of_somebody_else_is_refused(
@@ -39,14 +39,14 @@ def test_a_certificate_of_somebody_else_is_refused(
     channel = world.open(ads, "xds:///shop.prod.svc.cluster.local:8080", credentials=client_credentials(authority))
     ads.assign(channel.cluster.name, backend.endpoint)
     with pytest.raises(grpc.RpcError) as caught:
-        world.call(channel, "unary_unary", b"a", timeout=20)
+        world.call(channel, "unary_unary", b"a", timeout=60)
     assert caught.value.code() is grpc.StatusCode.UNAVAILABLE
 
 
 def test_an_authority_nobody_trusts_is_refused(world: World, ads: AdsServer, backend: Backend) -> None:
     channel = world.open(ads, credentials=client_credentials(trustme.CA()))
     with pytest.raises(grpc.RpcError) as caught:
-        world.call(channel, "unary_unary", b"a", timeout=20)
+        world.call(channel, "unary_unary", b"a", timeout=60)
     assert caught.value.code() is grpc.StatusCode.UNAVAILABLE
 
 
@@ -64,12 +64,12 @@ def test_the_name_to_verify_can_be_given(
     with Backend(credentials=server_credentials(authority.issue_cert("mesh.example"))) as backend:
         ads.assign(NAME, backend.endpoint)
         channel = world.open(ads, TARGET, credentials=client_credentials(authority), **name)
-        assert world.call(channel, "unary_unary", b"a", timeout=20) == [b"a"]
+        assert world.call(channel, "unary_unary", b"a", timeout=60) == [b"a"]
 
 
 def test_call_credentials(world: World, ads: AdsServer, authority: trustme.CA, backend: Backend) -> None:
     channel = world.open(ads, credentials=client_credentials(authority))
-    world.call(channel, "unary_unary", b"a", credentials=grpc.access_token_call_credentials("secret"), timeout=20)
+    world.call(channel, "unary_unary", b"a", credentials=grpc.access_token_call_credentials("secret"), timeout=60)
     assert ("authorization", "Bearer secret") in backend.metadata[-1]
 
 
@@ -78,5 +78,5 @@ def test_call_credentials_of_the_channel(world: World, ads: AdsServer, authority
         client_credentials(authority), grpc.access_token_call_credentials("secret")
     )
     channel = world.open(ads, credentials=credentials)
-    world.call(channel, "unary_unary", b"a", timeout=20)
+    world.call(channel, "unary_unary", b"a", timeout=60)
     assert ("authorization", "Bearer secret") in backend.metadata[-1]

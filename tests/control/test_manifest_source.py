@@ -129,7 +129,7 @@ async def test_a_half_written_file_changes_nothing_until_it_is_whole(tmp_path: P
 async def test_a_file_that_is_still_being_written_is_not_read_though_its_first_half_is_valid(tmp_path: Path) -> None:
     path = tmp_path / "a.yaml"
     path.write_text(SERVICE + "---" + SLICE)
-    async with following(tmp_path, settle_s=0.5) as follower:
+    async with following(tmp_path, settle_s=2.0) as follower:
         with path.open("w") as file:
             file.write(SERVICE)
             file.flush()

@@ -12,7 +12,7 @@ from trimtab.model import Locality
 from trimtab.xds.discovery import ClientNode, DiscoveryRequest
 from trimtab.xds.resource_type import ADS_SERVICE, ENDPOINTS, STREAM_AGGREGATED_RESOURCES
 
-PATIENCE_S = 10.0
+PATIENCE_S = 60.0
 
 
 class XdsClient:

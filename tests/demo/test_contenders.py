@@ -32,7 +32,7 @@ async def send(channel: grpc.aio.Channel, count: int, *, demand_s: float = 0.0, 
         f"/{shop.GRPC_SERVICE}/{shop.GRPC_METHOD}"
     )
     order = shop.Order(demand_s, measured).encode()
-    await asyncio.gather(*(call(order, timeout=20, wait_for_ready=True) for _ in range(count)))
+    await asyncio.gather(*(call(order, timeout=60, wait_for_ready=True) for _ in range(count)))
 
 
 async def received(backends: Backends) -> list[int]:

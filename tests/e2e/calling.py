@@ -16,7 +16,7 @@ import grpc
 import grpc.aio
 
 WHO = "/echo.Echo/Who"
-CALL_TIMEOUT_S = 20.0
+CALL_TIMEOUT_S = 60.0
 
 Connect = Callable[..., Any]
 """`connect(target, options=...)` gives a channel."""

@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 from typing import Any
 
-PATIENCE_S = 30.0
+PATIENCE_S = 90.0
 """For what takes a fraction of a second on a machine that has time."""
 ROOT = Path(__file__).parents[2]
 

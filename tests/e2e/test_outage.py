@@ -84,7 +84,7 @@ class Traffic:
         with channel:
             while not self._over.is_set():
                 try:
-                    assert echo(b"who", timeout=20)
+                    assert echo(b"who", timeout=60)
                     self.answered["sync"] += 1
                 except (grpc.RpcError, AssertionError) as error:
                     self.failures.append(error)
@@ -98,7 +98,7 @@ class Traffic:
         echo = channel.unary_unary(ECHO)
         while not self._over.is_set():
             try:
-                assert await echo(b"who", timeout=20)
+                assert await echo(b"who", timeout=60)
                 self.answered["aio"] += 1
             except (grpc.RpcError, AssertionError) as error:
                 self.failures.append(error)

@@ -212,7 +212,7 @@ async def test_grpcs_own_health_checking_client_moves_away(kind: str) -> None:
     release = threading.Event()
     options = (("grpc.service_config", json.dumps(config)),)
     async with (
-        KINDS[kind](warmup=held(release), health=Health("test.Echo"), drain=Drain(0.5, 60, 5)) as pod,
+        KINDS[kind](warmup=held(release), health=Health("test.Echo"), drain=Drain(60, 60, 5)) as pod,
         grpc.aio.insecure_channel(f"ipv4:{pod.address}", options=options) as channel,
     ):
         state = channel.get_state(try_to_connect=True)
@@ -224,6 +224,7 @@ async def test_grpcs_own_health_checking_client_moves_away(kind: str) -> None:
         pod.life.depart()
         await asyncio.wait_for(channel.wait_for_state_change(grpc.ChannelConnectivity.READY), PATIENCE_S)
         assert pod.health.phase is Phase.DRAINING
+        pod.life.depart()
 
 
 async def test_it_need_not_count_calls(kind: str) -> None:

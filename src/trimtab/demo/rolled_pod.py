@@ -15,7 +15,7 @@ from ..errors import DemoError
 from . import shop
 from .parent import Inbox, say, while_parent_lives
 
-_DRAIN: Final = serving.Drain(quiet_s=1.0, limit_s=10.0, finish_s=5.0)
+_DRAIN: Final = serving.Drain(quiet_s=2.0, limit_s=20.0, finish_s=5.0)
 _PLACES: Final = (
     # In a wheel beside this file, in a checkout where examples are.
     Path(__file__).parent / "examples/cold_start/service.py",

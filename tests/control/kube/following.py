@@ -15,7 +15,7 @@ from trimtab.control.kubernetes import Object, ObjectKey
 from trimtab.control.portions import portions
 from trimtab.model import Health, ServiceRef
 
-PATIENCE_S = 20.0
+PATIENCE_S = 60.0
 PAYMENTS = ServiceRef("payments", "prod", "8080")
 NO_GUARD = GuardSettings(share=1.0)
 
