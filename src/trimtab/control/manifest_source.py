@@ -12,6 +12,7 @@ import watchfiles
 from ..errors import ManifestError
 from .manifest_set import Changes, ManifestSet
 from .manifests import Parsed, Problem, parse
+from .progress import Progress
 from .readiness import Readiness
 from .source import Gauge
 
@@ -48,6 +49,7 @@ class ManifestSource:
         self._digests: dict[str, bytes] = {}
         self._folder_gone = False
         self.readiness = Readiness()
+        self.progress = Progress()
         self._watch_failure = ""
 
     @property

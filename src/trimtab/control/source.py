@@ -4,6 +4,7 @@ from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequenc
 from typing import Protocol
 
 from .kubernetes import Object, ObjectKey
+from .progress import Progress
 from .readiness import Readiness
 
 Gauge = tuple[str, str, Callable[[], float]]
@@ -34,6 +35,10 @@ class Source(Protocol):
     @property
     def readiness(self) -> Readiness:
         """Since when endpoints are ready, as far as anybody remembers."""
+
+    @property
+    def progress(self) -> Progress:
+        """How much of what happened is served."""
 
     @property
     def problems(self) -> Iterable[object]:

@@ -71,6 +71,13 @@ class Reflector:
         self.objects: dict[ObjectKey, Object] = {item.key: item for item in known}
         self.synced = False
         """Whether everything was looked at once."""
+        self.newest = max(map(_age, self.objects.values()), default=0)
+        """The version of the newest change that is known; 0: none is, or versions are no numbers."""
+
+    @property
+    def reached(self) -> int | None:
+        """Up to which version all is known; None: it is no number."""
+        return _number(self._version or "0")
 
     @property
     def following(self) -> bool:
@@ -167,6 +174,9 @@ class Reflector:
         known = {} if _older(version, self._version) else self.objects
         upserts = tuple(item for key, item in found.items() if _differs(item, known.get(key)))
         deletes = tuple(key for key in self.objects if key not in found)
+        before = 0 if _older(version, self._version) else self.newest
+        # When what is gone went is not known, only that it was by now.
+        self.newest = max(before, *map(_age, found.values()), (_number(version) or 0) if deletes else 0, 0)
         self.objects, self._looking = found, {}
         self._phase, self._version, self.synced = _Phase.FOLLOW, version, True
         return News(upserts, deletes, complete=True)
@@ -185,6 +195,7 @@ class Reflector:
         if isinstance(event, Upsert) and not _differs(event.item, self.objects.get(key)):
             return
         self._advance(version)
+        self.newest = max(self.newest, _number(version) or 0)
         # Last in the order: the newest word counts where slices disagree.
         self.objects.pop(key, None)
         changed.pop(key, None)
@@ -197,13 +208,17 @@ class Reflector:
             self._version = version
 
 
+def _number(version: str) -> int | None:
+    return int(version) if version.isdecimal() else None
+
+
 def _older(version: str, than: str) -> bool:
-    return version.isdecimal() and than.isdecimal() and int(version) < int(than)
+    mine, theirs = _number(version), _number(than)
+    return mine is not None and theirs is not None and mine < theirs
 
 
 def _age(item: Object) -> int:
-    version = item.metadata.resource_version
-    return int(version) if version.isdecimal() else 0
+    return _number(item.metadata.resource_version) or 0
 
 
 def _differs(item: Object, known: Object | None) -> bool:

@@ -4,10 +4,12 @@ import asyncio
 import time
 from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import structlog
 
 from ..kubernetes import Object, Service
+from ..progress import Progress
 from ..readiness import Readiness
 from ..references import ServiceKey
 from ..source import Gauge
@@ -17,6 +19,7 @@ from .event_sender import EventSender
 from .feed import Feed
 from .inbox import Inbox
 from .kinds import ALWAYS, SERVICES, SLICES, Kind
+from .look import Look
 from .reflector import News
 from .settling import SETTLE_S, Settling
 from .state_dir import State, StateDir
@@ -26,6 +29,8 @@ log = structlog.get_logger(__name__)
 
 _RESTORE_AFTER_S = 3.0
 """How long the API server gets to answer before saved state stands in."""
+_DOUBT_S = 30.0
+"""How often everything may be listed because clients claim to have seen more."""
 _SAVE_S = 30.0
 _SAVE_UNCHANGED_S = 300.0
 """What has not changed is saved too, now and then: that it was true five minutes ago is news."""
@@ -43,6 +48,17 @@ class Scope:
 
     def __str__(self) -> str:
         return f"namespaces {','.join(self.namespaces) or 'all'}, selector {self.selector or 'none'}"
+
+
+class Heard(NamedTuple):
+    """What was heard of slices at one moment."""
+
+    reached: int | None
+    """Up to which version everything."""
+    newest: int
+    """The version of the newest change."""
+    looked_again: bool
+    """Whether everything that there was when somebody doubted it."""
 
 
 class WatchSource:
@@ -70,10 +86,13 @@ class WatchSource:
         self._feeds: list[Feed] = []
         self._changed = False
         self._saved_at = self._clock()
-        self._look: dict[Feed, int] = {}
+        self._look: Look | None = None
+        self._doubt: tuple[Look, Callable[[], None]] | None = None
+        self._doubted_at = -_DOUBT_S
         self.guard = WithdrawalGuard(guard or GuardSettings())
         self._settling = Settling(self.guard)
         self.readiness = Readiness()
+        self.progress = Progress(self._inbox.wake)
         self.stale_since: float | None = None
         """When what is served was written to disk, in seconds since the epoch; None: it is what the API server says."""
 
@@ -154,11 +173,15 @@ class WatchSource:
             try:
                 yield await self._first(saved, running)
                 self._forget_earlier_life()
+                self._advance(self._heard())
                 while True:
                     await self._inbox.wait(self._wake_in_s())
                     _raise_failed(running)
+                    heard = self._heard()
                     for news in self._next():
                         yield news
+                    # Whoever took the news has served them by now.
+                    self._advance(heard)
                     await self._save_if_due()
             finally:
                 for task in (*running, telling):
@@ -200,6 +223,8 @@ class WatchSource:
 
     def _next(self) -> Iterator[News]:
         """What there is to tell now."""
+        # Before anything is told: a look that ends meanwhile finds what nobody has taken in yet.
+        looked = self._look is not None and self._look.done
         news = self._settling.take(self._inbox.take(), self._clock(), hears=self._hears_slices())
         if news.upserts or news.deletes:
             self._changed = True
@@ -208,8 +233,32 @@ class WatchSource:
             log.info("saved state is replaced by what the API server says")
             self.stale_since = None
             self._forget_earlier_life()
-        if (confirmed := self._second_look()) is not None:
+        if (confirmed := self._second_look(looked=looked)) is not None:
             yield confirmed
+
+    def _heard(self) -> Heard:
+        """What waits to be told now."""
+        slices = [feed.reflector for feed in self._feeds if feed.kind is SLICES]
+        reached = [reflector.reached for reflector in slices]
+        numbers = [version for version in reached if version is not None]
+        return Heard(
+            min(numbers) if len(numbers) == len(reached) else None,
+            max(reflector.newest for reflector in slices),
+            looked_again=self._doubt is not None and self._doubt[0].done,
+        )
+
+    def _advance(self, heard: Heard) -> None:
+        """All that was heard until then is served, unless some of it waits for what follows; and look for those who doubt it."""
+        if not self._settling:
+            self.progress.advance(heard.reached, heard.newest)
+        if self._doubt is not None:
+            if heard.looked_again and not self._settling:
+                (_, looked), self._doubt = self._doubt, None
+                looked()
+        elif self.progress.doubted and self._clock() - self._doubted_at >= _DOUBT_S:
+            log.info("a client has seen what this replica has not heard of, listing everything")
+            self._doubted_at = self._clock()
+            self._doubt = Look(feed for feed in self._feeds if feed.kind is SLICES), self.progress.looking()
 
     def _forget_earlier_life(self) -> None:
         """Once the API server has said what there is, what counts is what was seen of it."""
@@ -233,19 +282,16 @@ class WatchSource:
             )
         return News(tuple(upserts), tuple(deletes))
 
-    def _second_look(self) -> News | None:
+    def _second_look(self, *, looked: bool) -> News | None:
         """Have everything listed again when it is time to, and believe it when that is done."""
         due_in_s = self.guard.second_look_in_s(self._clock())
         if due_in_s is None or due_in_s > 0 or self._settling:
             return None
-        if not self._look:
-            self._look = {feed: feed.looks for feed in self._feeds if feed.kind in (SERVICES, SLICES)}
-            for feed in self._look:
-                feed.look_again()
+        if self._look is None:
+            self._look = Look(feed for feed in self._feeds if feed.kind in (SERVICES, SLICES))
+        if not looked:
             return None
-        if not all(feed.looks > before for feed, before in self._look.items()):
-            return None
-        self._look = {}
+        self._look = None
         log.warning("the second look is complete, what is gone is withdrawn", endpoints=self.guard.holding)
         upserts, deletes = self.guard.release()
         return News(tuple(upserts), tuple(deletes))
@@ -254,7 +300,10 @@ class WatchSource:
         if self._settling:
             return SETTLE_S
         due_in_s = self.guard.second_look_in_s(self._clock())
-        return _SAVE_S if due_in_s is None or self._look else min(due_in_s, _SAVE_S)
+        wake_in_s = _SAVE_S if due_in_s is None or self._look is not None else min(due_in_s, _SAVE_S)
+        if self.progress.doubted and self._doubt is None:
+            wake_in_s = min(wake_in_s, max(0.0, self._doubted_at + _DOUBT_S - self._clock()))
+        return wake_in_s
 
     def known(self) -> Iterable[Object]:
         """Every object as the API server last told it, held back or not."""
