@@ -33,6 +33,8 @@ class AdsServer:
         self.streams_opened = 0
         self.zone: str | None = None
         """Where it says that every client runs; None: it says nothing of the kind."""
+        self.seen = 0
+        """What it says its answers include; 0: it does not say."""
         self._version = 0
         self._streams: set[_Stream] = set()
         self._changed = threading.Condition()
@@ -133,8 +135,8 @@ class AdsServer:
                 yield encode_response(CLUSTERS, f"v{version}", f"c{stream.nonce}", policies)
             if resources or errors:
                 response = encode_response(ENDPOINTS, f"v{version}", str(stream.nonce), resources, errors)
-                told = b"" if self.zone is None else encode_identifier(time.time(), self.zone)
-                yield response + told
+                told = encode_identifier(time.time(), self.zone or "", self.seen)
+                yield response + (told if self.zone is not None or self.seen else b"")
 
     def _read(self, requests: Iterator[bytes], stream: "_Stream") -> None:
         try:

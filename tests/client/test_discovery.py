@@ -16,7 +16,8 @@ from tests.client.service import NAME, TARGET, assign
 from tests.client.worlds import AioWorld, SyncWorld, World
 from trimtab.client import bootstrap, discoveries
 from trimtab.client.discovery import Discovery, News
-from trimtab.model import Assignment
+from trimtab.model import Assignment, Endpoint
+from trimtab.xds.identifier import SEEN
 
 Backends = Callable[[int], list[Backend]]
 
@@ -138,6 +139,22 @@ def test_a_new_stream_asks_for_everything_and_says_what_it_has(ads: AdsServer) -
             assert set(first.names) == {NAME, OTHER}
             assert first.nonce == ""
             assert first.node is not None
+
+
+def test_the_next_control_plane_is_told_what_was_seen(ads: AdsServer) -> None:
+    ads.seen = 4711
+    assign(ads, [])
+    with listening(ads) as client:
+        eventually(lambda: client.news)
+        ads.seen = 12
+        # One that has less to say is not where we are.
+        ads.assign(NAME, Endpoint("10.0.0.1", 80))
+        eventually(lambda: client.ports() == [80])
+        ads.close()
+        with AdsServer(ads.port) as next_one:
+            first = next_one.wait_for_request(lambda request: True)
+    assert first.node is not None
+    assert first.node.metadata[SEEN] == "4711"
 
 
 def test_what_cannot_be_used_is_refused_and_the_last_good_stays(

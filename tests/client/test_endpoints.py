@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 
 import grpc
 import pytest
@@ -255,3 +256,20 @@ def test_a_large_service_is_connected_to_in_part_and_always_the_same_part(
     subsets = [connected(f"client-{index % 8}") for index in range(16)]
     assert subsets[:8] == subsets[8:]
     assert len(set(map(frozenset, subsets))) > 1
+
+
+@pytest.mark.parametrize("health", [Health.DRAINING, Health.HEALTHY])
+def test_what_is_kept_and_refuses_connections_gets_no_call(
+    world: World, ads: AdsServer, backends: Backends, health: Health
+) -> None:
+    """The control plane may hold on to endpoints that seem to have vanished (docs/adr/0023); some have, some have not."""
+    gone, there, also_there = backends(3)
+    gone.close()
+    ads.assign(NAME, *(replace(backend.endpoint, health=health) for backend in (gone, there, also_there)))
+    channel = world.open(ads)
+    assert who(world, channel, 60).keys() <= {there.port, also_there.port}
+    # It goes away while it is in use: nobody waits for anything to be told.
+    eventually(lambda: ready(channel) == ports([there, also_there]))
+    there.close()
+    eventually(lambda: ready(channel) == ports([also_there]))
+    assert who(world, channel, 30).keys() == {also_there.port}

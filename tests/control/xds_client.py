@@ -10,6 +10,7 @@ import grpc.aio
 from tests.xds.envoy_messages import discovery_pb2, endpoint_pb2
 from trimtab.model import Locality
 from trimtab.xds.discovery import ClientNode, DiscoveryRequest
+from trimtab.xds.identifier import SEEN
 from trimtab.xds.resource_type import ADS_SERVICE, ENDPOINTS, STREAM_AGGREGATED_RESOURCES
 
 PATIENCE_S = 60.0
@@ -18,10 +19,11 @@ PATIENCE_S = 60.0
 class XdsClient:
     """Asks for endpoints over ADS and ACKs what it gets, unless told not to."""
 
-    def __init__(self, server: str, *names: str, zone: str = "") -> None:
+    def __init__(self, server: str, *names: str, zone: str = "", seen: int = 0) -> None:
         self._channel = grpc.aio.insecure_channel(server, options=[("grpc.use_local_subchannel_pool", 1)])
         self._names = names
-        self._node = ClientNode(id="test", locality=Locality(zone=zone))
+        metadata = {SEEN: str(seen)} if seen else {}
+        self._node = ClientNode(id="test", locality=Locality(zone=zone), metadata=metadata)
         self.call: Any = self._channel.stream_stream(f"/{ADS_SERVICE}/{STREAM_AGGREGATED_RESOURCES}")(
             wait_for_ready=True
         )

@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from types import MappingProxyType
 from typing import Any
 
 import grpc
@@ -19,7 +20,8 @@ from ..model import Assignment, Policy
 from ..xds.assignment import decode_assignment
 from ..xds.client_stream import ClientStream, Reaction, Update
 from ..xds.cluster import decode_policy
-from ..xds.discovery import NOT_FOUND, DiscoveryRequest, DiscoveryResponse, ResourceError
+from ..xds.discovery import NOT_FOUND, ClientNode, DiscoveryRequest, DiscoveryResponse, ResourceError
+from ..xds.identifier import SEEN
 from ..xds.resource_type import CLUSTERS, ENDPOINTS
 from .ads_transport import AdsStream, reason
 from .assignment_store import AssignmentStore, Kept, read_kept
@@ -46,6 +48,8 @@ class Discovery:
         self._protocol: ClientStream[Assignment] = ClientStream(ENDPOINTS, bootstrap.node, self._decode)
         self._policies: ClientStream[Policy | PolicyError] = ClientStream(CLUSTERS, bootstrap.node, self._decode_policy)
         self._policy_listeners: dict[str, list[Listener]] = {}
+        self._node = bootstrap.node
+        self._seen = 0
         self._clock_offset_s: float | None = None
         self._zone = bootstrap.node.locality.zone
         self._listeners: dict[str, list[Listener]] = {}
@@ -167,11 +171,18 @@ class Discovery:
             self._protocol.forget_version()
             self._policies.forget_version()
         self._last_server = server
-        about_policies = self._policies.connected()
+        node = self._presented()
+        about_policies = self._policies.connected(node)
         if about_policies.names:
             # To ask for no cluster in particular would be to ask for all.
             self._send(about_policies)
-        self._send(self._protocol.connected())
+        self._send(self._protocol.connected(node))
+
+    def _presented(self) -> ClientNode:
+        """Who we are, and what we have seen: a control plane that knows less shall not roll us back."""
+        if not self._seen:
+            return self._node
+        return replace(self._node, metadata=MappingProxyType({**self._node.metadata, SEEN: str(self._seen)}))
 
     def _return_to(self, server: ControlPlane) -> None:
         """A control plane that comes before the current one is back."""
@@ -189,6 +200,7 @@ class Discovery:
                     self._clock_offset_s = time.monotonic() - response.said.unix_s
                     # What the cluster says of a Node or Pod goes before what somebody configured.
                     self._zone = response.said.zone or self._zone
+                    self._seen = max(self._seen, response.said.seen)
                 reaction = self._take(response)
                 self._send(reaction.request)
         except ProtocolError as error:

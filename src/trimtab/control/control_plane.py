@@ -65,7 +65,7 @@ class ControlPlane:
         self._catalog = Catalog(settings.source.readiness, None if file is None else file.defaults)
         self._census = Census()
         self._metrics = Metrics()
-        self._store = ResourceStore(self._catalog, self._census)
+        self._store = ResourceStore(self._catalog, self._census, settings.source.progress)
         certificates = settings.certificates
         self._xds = XdsServer(self._store, self._census, self._metrics, certificates=certificates)
         security = None if certificates is None else certificates.channel_credentials

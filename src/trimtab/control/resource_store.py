@@ -22,6 +22,7 @@ from .census import Census
 from .client_node import client_node
 from .client_zone import client_zone
 from .gate import Refused, gate
+from .progress import Progress
 from .published import Published, Shares, Subset
 from .wishes import Place
 
@@ -44,7 +45,9 @@ class _Counted:
 class ResourceStore:
     """Serves what the catalog knows. A body is encoded when it is first asked for after a change, and then shared."""
 
-    def __init__(self, catalog: Catalog, census: Census) -> None:
+    def __init__(self, catalog: Catalog, census: Census, progress: Progress | None = None) -> None:
+        """`progress` says how much of what happened is served; None: nobody can."""
+        self.progress = progress or Progress()
         self._catalog = catalog
         self._census = census
         self._published: dict[ServiceRef, Published] = {}

@@ -7,7 +7,7 @@ from collections.abc import Hashable
 
 import structlog
 
-from ..xds.identifier import encode_identifier
+from ..xds.identifier import SEEN, encode_identifier
 from ..xds.resource_type import ENDPOINTS
 from ..xds.server_stream import ServerStream, Wire
 from ..xds.sotw import StateOfTheWorld
@@ -19,6 +19,8 @@ from .tallies import short_name
 
 log = structlog.get_logger(__name__)
 
+_VERSION_DIGITS = 20
+"""A resource version has no more: it is a number of 64 bits."""
 _TEXT_LOGGED = 1000
 """How much of what a client says is logged, in characters."""
 
@@ -82,6 +84,14 @@ class Session:
         if self.stream.due:
             self.woken.set()
 
+    async def caught_up(self) -> None:
+        """Return once all is served that this client has seen, wherever it has."""
+        seen = self.stream.node.metadata.get(SEEN, "")
+        if not seen.isdecimal() or len(seen) > _VERSION_DIGITS or self._store.progress.has_reached(int(seen)):
+            return
+        log.info("a client has seen more than is known here, it keeps what it has", node=self.stream.node.id, seen=seen)
+        await self._store.progress.reach(int(seen))
+
     def next_response(self) -> bytes | None:
         """The next response to write; None: nothing to say until woken again."""
         response = self.stream.next_response(time.monotonic())
@@ -92,7 +102,7 @@ class Session:
         # Only our own clients ask for this, and they speak state of the world.
         if subscription.type_url != ENDPOINTS or not self._says_more:
             return data
-        return data + encode_identifier(time.time(), self.stream.audience.zone)
+        return data + encode_identifier(time.time(), self.stream.audience.zone, self._store.progress.newest)
 
     def close(self) -> None:
         """The stream is gone, and with it all it wanted."""

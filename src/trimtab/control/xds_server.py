@@ -168,6 +168,8 @@ class XdsServer:
         reader = asyncio.create_task(_read(session, requests))
         reader.add_done_callback(lambda _: session.woken.set())
         try:
+            await session.woken.wait()
+            await session.caught_up()
             while True:
                 await session.woken.wait()
                 session.woken.clear()

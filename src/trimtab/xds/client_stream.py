@@ -66,14 +66,17 @@ class ClientStream(Generic[T]):
         """The last good value of a subscribed name."""
         return self._known.get(name)
 
-    def connected(self) -> DiscoveryRequest:
-        """A stream is open: the request to send first. Nonces die with their stream, versions do not."""
+    def connected(self, node: ClientNode | None = None) -> DiscoveryRequest:
+        """A stream is open: the request to send first. Nonces die with their stream, versions do not.
+
+        `node` is who asks now, if there is more to say than at the beginning.
+        """
         self._connected = True
         self._nonce = ""
         if any(name not in self._known for name in self._names):
             # A server may leave out what the version says we have; here it does not say that of every name.
             self._version = ""
-        return self._request(node=self._node)
+        return self._request(node=node or self._node)
 
     def forget_version(self) -> None:
         """The next stream goes to another server, which must not take our version for one of its own."""

@@ -7,12 +7,14 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
 
 from trimtab.control.catalog import Catalog
+from trimtab.control.census import Census
 from trimtab.control.kube.access import Access, AccessSource
 from trimtab.control.kube.state_dir import StateDir
 from trimtab.control.kube.watch_source import Scope, WatchSource
 from trimtab.control.kube.withdrawal_guard import GuardSettings
 from trimtab.control.kubernetes import Object, ObjectKey
 from trimtab.control.portions import portions
+from trimtab.control.resource_store import ResourceStore
 from trimtab.model import Health, ServiceRef
 
 PATIENCE_S = 60.0
@@ -26,6 +28,7 @@ class Follower:
     def __init__(self, source: WatchSource) -> None:
         self.source = source
         self.catalog = Catalog(source.readiness)
+        self.store = ResourceStore(self.catalog, Census(), source.progress)
         self.objects: dict[ObjectKey, Object] = {}
         self.withdrawn: set[tuple[str, str]] = set()
         """Service and address of every endpoint that was served and then was not, ever."""
@@ -43,7 +46,7 @@ class Follower:
 
     def _apply(self, upserts: Sequence[Object], deletes: Sequence[ObjectKey]) -> None:
         before = {port.ref: set(self.addresses(port.ref)) for port in self.catalog.service_ports()}
-        self.catalog.apply(upserts, deletes)
+        self.store.apply(self.catalog.apply(upserts, deletes))
         for ref, addresses in before.items():
             self.withdrawn |= {(str(ref), address) for address in addresses - set(self.addresses(ref))}
 

@@ -2,15 +2,21 @@
 
 import asyncio
 import contextlib
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
 from tests.control.kube.fake_api_server import FakeApiServer, Fault, fake_api_server
-from tests.control.kube.following import following
+from tests.control.kube.following import PAYMENTS, Follower, following
 from tests.control.kube.json_objects import endpoint_slice, node, service
+from tests.control.xds_client import XdsClient, addresses
 from trimtab.control import progress
+from trimtab.control.census import Census
 from trimtab.control.kube import watch_source
+from trimtab.control.metrics import Metrics
+from trimtab.control.xds_server import XdsServer
+from trimtab.xds.identifier import read_identifier
 
 
 @pytest.fixture(autouse=True)
@@ -106,3 +112,38 @@ async def test_saved_state_is_not_for_those_who_have_seen_more(tmp_path: Path) -
             assert follower.addresses() == ["10.0.0.2"]
         finally:
             await back.stop()
+
+
+@contextlib.asynccontextmanager
+async def replica(follower: Follower) -> AsyncIterator[str]:
+    """What a follower knows, served; the address."""
+    server = XdsServer(follower.store, Census(), Metrics())
+    port = await server.start("127.0.0.1:0")
+    server.complete()
+    try:
+        yield f"127.0.0.1:{port}"
+    finally:
+        await server.stop(None)
+
+
+async def test_a_client_that_moves_to_a_replica_that_lags_is_never_rolled_back() -> None:
+    async with (
+        fake_api_server(service(), endpoint_slice("10.0.0.1")) as api,
+        following(api.url) as follower,
+        replica(follower) as lagging,
+    ):
+        # Everything that follows is lost on the way to this one.
+        api.fail("endpointslices", Fault(silent=True))
+        api.cut("endpointslices")
+        await follower.until(lambda: not api.faults["endpointslices"])
+        api.put(endpoint_slice("10.0.0.2"))
+        async with following(api.url) as ahead, replica(ahead) as current:
+            async with XdsClient(current, str(PAYMENTS)) as client:
+                response = await client.response()
+                assert addresses(response) == {str(PAYMENTS): ["10.0.0.2"]}
+            said = read_identifier(response.control_plane.identifier)
+            assert said is not None
+            async with XdsClient(lagging, str(PAYMENTS)) as stranger:
+                assert addresses(await stranger.response()) == {str(PAYMENTS): ["10.0.0.1"]}
+                async with XdsClient(lagging, str(PAYMENTS), seen=said.seen) as client:
+                    assert addresses(await client.response()) == {str(PAYMENTS): ["10.0.0.2"]}
