@@ -21,7 +21,7 @@ class ControlPlane:
     def __init__(self, manifests: Path, *more: str) -> None:
         """`more` are further arguments of `trimtab serve`."""
         self._manifests = manifests
-        self._more = more
+        self.more = more
         self._stack = contextlib.AsyncExitStack()
         self._process: Process | None = None
         self.xds = "127.0.0.1:0"
@@ -29,7 +29,7 @@ class ControlPlane:
 
     async def start(self) -> None:
         """Returns when it serves."""
-        arguments = command(self._manifests, *self._more, listen=self.xds)
+        arguments = command(self._manifests, *self.more, listen=self.xds)
         self._process = await self._stack.enter_async_context(started(*arguments))
         serving = await self._event("serving")
         self.xds, self.admin = serving["xds"], serving["admin"]

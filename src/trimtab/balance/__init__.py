@@ -4,7 +4,7 @@ from .balancer import Balancer, Tracer
 from .changes import Changes
 from .choice import Candidate, Choice
 from .cost import Cost
-from .explain import NodeState, explain
+from .explain import Explanation, NodeState, explain
 from .node import Connectivity, Node
 from .pick import Outcome, Pick
 from .picker import Picker, Strategy
@@ -19,6 +19,7 @@ __all__ = [
     "Choice",
     "Connectivity",
     "Cost",
+    "Explanation",
     "Node",
     "NodeState",
     "Outcome",

@@ -6,7 +6,8 @@ from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
 
 from ..errors import TooManyRequests
-from ..model import Assignment, Health, Policy
+from ..model import Assignment, Health, Policy, Seat
+from .aperture import Aperture, Part
 from .candidates import Level, candidates
 from .changes import Changes
 from .choice import Choice, explained
@@ -25,7 +26,6 @@ from .recorder import Recorder
 from .registry import strategy
 from .request import Request
 from .shards import Shards
-from .subset import subset
 from .success import odds, recover
 from .zones import CALIBRATE_S, Zones
 
@@ -79,6 +79,7 @@ class Balancer:
         self._nodes: dict[tuple[str, int, str], Node] = {}
         self._fleet: set[Pick] = set()
         self._assignment: Assignment | None = None
+        self._aperture = Aperture(client_id)
         self._levels: Sequence[Level] | None = ()
         self._unready: Mapping[int, int] = {}
         self._plan: Plan | None = None
@@ -109,6 +110,11 @@ class Balancer:
     def nodes(self) -> Collection[Node]:
         """Every node of the current assignment that is in use."""
         return self._nodes.values() if self._shards is None else self._shards.nodes
+
+    @property
+    def part(self) -> Part:
+        """How much of the fleet is used, and why."""
+        return self._aperture.part
 
     @property
     def waiting(self) -> bool:
@@ -230,13 +236,12 @@ class Balancer:
         now = self._clock()
         self._zones.assign(assignment)
         admitted = [item for item in assignment.endpoints() if self._zones.admits(item[1])]
-        usable = [item for item in admitted if item[1].health is not Health.UNHEALTHY]
         self._unready = Counter(p for p, endpoint in admitted if endpoint.health is Health.UNHEALTHY)
         before = dict(self._nodes)
         known = tuple(before.values())
         self._nodes = {}
         opened: list[Node] = []
-        for priority, endpoint in subset(usable, self._policy.max_connections, self._client_id):
+        for priority, endpoint in self._aperture.choose(assignment, self._policy, self._zones.admits):
             node = before.pop(endpoint.identity, None)
             if node is None:
                 node = Node(endpoint, priority)
@@ -246,7 +251,7 @@ class Balancer:
             node.endpoint, node.priority = endpoint, priority
             self._nodes[endpoint.identity] = node
         self._zones.settle(self._nodes.values())
-        self.refresh()
+        self._renew(now)
         return Changes(opened=tuple(opened), closed=tuple(before.values()))
 
     def connectivity_changed(self, node: Node, state: Connectivity) -> None:
@@ -263,6 +268,19 @@ class Balancer:
         if self._shards is not None:
             return self._shards.refresh()
         now = self._clock()
+        if self._aperture.measure(sum(node.in_flight for node in self._nodes.values()), now) and self._assignment:
+            return self.update(self._assignment)
+        self._renew(now)
+        return Changes()
+
+    def seated(self, seat: Seat | None) -> Changes:
+        """The control plane gave this client a seat among all clients of the service, or took it away."""
+        if seat == self._aperture.seat:
+            return Changes()
+        self._aperture.seat = seat
+        return Changes() if self._assignment is None or self._shards is not None else self.update(self._assignment)
+
+    def _renew(self, now: float) -> None:
         self._refreshed_at = now
         nodes = self._nodes.values()
         if self._outliers is not None:
@@ -277,7 +295,6 @@ class Balancer:
         self._publish()
         self._due_at = self._next_due_at(now)
         self._report()
-        return Changes()
 
     def _take(self, policy: Policy) -> tuple[Node, ...]:
         """Balance by `policy`. Returns the nodes that lose their place because the service is divided otherwise now."""

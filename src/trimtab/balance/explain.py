@@ -59,12 +59,29 @@ class NodeState:
     """For how long nobody has stood by it, if it is known from disk alone; None: the control plane said it to this process."""
 
 
+class Explanation(tuple[NodeState, ...]):
+    """How every endpoint in use stands, by address, and why it is these."""
+
+    where: str
+    """Whence they are: the control plane, or plain DNS and why."""
+    part: str
+    """How many of the endpoints there are are used, and why."""
+
+
 def explain(
-    nodes: Mapping[Node, Belonging], now: float, shard_label: str | None = None, stale_s: float | None = None
-) -> tuple[NodeState, ...]:
+    nodes: Mapping[Node, Belonging],
+    now: float,
+    shard_label: str | None = None,
+    stale_s: float | None = None,
+    *,
+    where: str = "",
+    part: str = "",
+) -> Explanation:
     """The states of `nodes`, by address. `shard_label` is what the service is divided by."""
     states = (_state(node, belonging, now, shard_label, stale_s) for node, belonging in nodes.items())
-    return tuple(sorted(states, key=lambda state: state.address))
+    explanation = Explanation(sorted(states, key=lambda state: state.address))
+    explanation.where, explanation.part = where, part
+    return explanation
 
 
 def _state(node: Node, belonging: Belonging, now: float, shard_label: str | None, stale_s: float | None) -> NodeState:

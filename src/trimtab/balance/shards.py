@@ -132,8 +132,9 @@ class Shards:
         wanted, self._wanted = self._wanted, set()
         due, self._due = self._due, set()
         changes = [self._begin(shard) for shard in sorted(wanted) if shard in self._assignments]
+        if changes:
+            self._draw()
         changes += (self._balancers[shard].refresh() for shard in due if shard in self._balancers)
-        self._draw()
         return Changes.joined(changes)
 
     def connectivity_changed(self, node: Node, state: Connectivity) -> None:

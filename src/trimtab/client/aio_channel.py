@@ -10,7 +10,7 @@ from typing import Any, Self
 import grpc
 import grpc.aio
 
-from ..balance import Connectivity, NodeState, Tracer
+from ..balance import Connectivity, Explanation, Tracer
 from ..model import Endpoint
 from .aio_calls import CALLS
 from .aio_connection import AioConnection
@@ -124,8 +124,8 @@ class AioChannel(grpc.aio.Channel):
                 raise grpc.aio.UsageError("Channel is closed.")
             await self.wait_for_state_change(state)
 
-    def explain(self) -> tuple[NodeState, ...]:
-        """How every endpoint stands: load, weight, ramp, success, ejection."""
+    def explain(self) -> Explanation:
+        """How every endpoint in use stands: load, weight, ramp, success, ejection; and why it is these."""
         return self.cluster.explain()
 
     def trace(self, tracer: Tracer | None) -> None:

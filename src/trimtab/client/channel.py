@@ -7,7 +7,7 @@ from typing import Any, Self
 
 import grpc
 
-from ..balance import Connectivity, NodeState, Tracer
+from ..balance import Connectivity, Explanation, Tracer
 from ..model import Endpoint
 from .calls import CALLS
 from .cluster import Cluster, Service
@@ -73,8 +73,8 @@ class SyncChannel(grpc.Channel):
         """Tell `callback` no more."""
         self._loop.call_soon_threadsafe(self._subscribers.remove, callback)
 
-    def explain(self) -> tuple[NodeState, ...]:
-        """How every endpoint stands: load, weight, ramp, success, ejection."""
+    def explain(self) -> Explanation:
+        """How every endpoint in use stands: load, weight, ramp, success, ejection; and why it is these."""
         return self.cluster.explain()
 
     def trace(self, tracer: Tracer | None) -> None:

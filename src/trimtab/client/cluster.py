@@ -13,9 +13,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
-from ..balance import Balancer, Changes, Connectivity, Node, NodeState, Pick, Recorder, Request, Tracer, explain
+from ..balance import Balancer, Changes, Connectivity, Explanation, Node, Pick, Recorder, Request, Tracer, explain
 from ..errors import NoEndpoints, PolicyError, Unavailable
-from ..model import Assignment, Endpoint, Policy
+from ..model import Assignment, Endpoint, Policy, Seat
 from . import discoveries
 from .bootstrap import Bootstrap
 from .discovery import Discovery, News
@@ -134,11 +134,15 @@ class Cluster:
 
     # What people ask.
 
-    def explain(self) -> tuple[NodeState, ...]:
-        """How every node stands."""
-        shards = self.policy.shards
+    def explain(self) -> Explanation:
+        """How every node stands, and why it is these."""
+        shards, label = self.policy.shards, None
         stale_s = None if self._confirmed_at is None else max(0.0, time.time() - self._confirmed_at)
-        return explain(self._balancer.belongings, time.monotonic(), None if shards is None else shards.label, stale_s)
+        where = "the control plane" if stale_s is None else f"disk, {stale_s:.0f} s old"
+        part = str(self._balancer.part)
+        if shards is not None:
+            label, part = shards.label, f"shards by {shards.label}, each used up to max_connections"
+        return explain(self._balancer.belongings, time.monotonic(), label, stale_s, where=where, part=part)
 
     def trace(self, tracer: Tracer | None) -> None:
         """Tell `tracer` of every pick from now on; None: nobody."""
@@ -261,6 +265,8 @@ class Cluster:
             return
         if isinstance(news, Policy | PolicyError):
             self._adopt(news)
+        elif isinstance(news, Seat):
+            self._follow(self._balancer.seated(news))
         elif isinstance(news, Unavailable):
             self._refused = news
             if self._confirmed_at is not None:

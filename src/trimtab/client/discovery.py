@@ -8,7 +8,7 @@ import logging
 import random
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from types import MappingProxyType
 from typing import Any
@@ -16,13 +16,14 @@ from typing import Any
 import grpc
 
 from ..errors import BootstrapError, PolicyError, ProtocolError, ServiceNotFound, Unavailable
-from ..model import Assignment, Policy
+from ..model import Assignment, Policy, Seat
 from ..xds.assignment import decode_assignment
 from ..xds.client_stream import ClientStream, Reaction, Update
 from ..xds.cluster import decode_policy
 from ..xds.discovery import NOT_FOUND, ClientNode, DiscoveryRequest, DiscoveryResponse, ResourceError
 from ..xds.identifier import SEEN
-from ..xds.resource_type import CLUSTERS, ENDPOINTS
+from ..xds.resource_type import CLUSTERS, ENDPOINTS, SEATS
+from ..xds.seat import HELD_KEY, decode_seat, encode_held
 from .ads_transport import AdsStream, reason
 from .assignment_store import AssignmentStore, Kept, read_kept
 from .bootstrap import Bootstrap, ControlPlane
@@ -32,7 +33,10 @@ from .keeper import Keeper
 
 logger = logging.getLogger(__name__)
 
-News = Assignment | Policy | PolicyError | Unavailable
+_SEATED_ABOVE = 8
+"""Endpoints of a service from which on it may matter which of its clients this one is."""
+
+News = Assignment | Policy | PolicyError | Seat | Unavailable
 Listener = Callable[[News], object]
 """Told about one service; called from the discovery thread and must return at once."""
 
@@ -47,6 +51,10 @@ class Discovery:
         self._returning_to: ControlPlane | None = None
         self._protocol: ClientStream[Assignment] = ClientStream(ENDPOINTS, bootstrap.node, self._decode)
         self._policies: ClientStream[Policy | PolicyError] = ClientStream(CLUSTERS, bootstrap.node, self._decode_policy)
+        self._seats: ClientStream[Seat] = ClientStream(SEATS, bootstrap.node, decode_seat)
+        self._gives_seats = False
+        """Whether the control plane of this stream is Trimtab's: others need not take kindly to a type they do not know."""
+        self._node = bootstrap.node
         self._policy_listeners: dict[str, list[Listener]] = {}
         self._node = bootstrap.node
         self._seen = 0
@@ -74,6 +82,8 @@ class Discovery:
                 self._send(self._policies.subscribe(name))
                 if (served := self._policies.known(name)) is not None:
                     listener(served)
+            if (seat := self._seats.known(name)) is not None:
+                listener(seat)
             self._listeners.setdefault(name, []).append(listener)
             self._send(self._protocol.subscribe(name))
             # An assignment without endpoints is news too, though it is falsy.
@@ -100,6 +110,7 @@ class Discovery:
                 self._send(self._protocol.unsubscribe(name))
                 if self._keeper is not None:
                     self._keeper.dropped(name)
+                self._send(self._seats.unsubscribe(name))
             followers = self._policy_listeners.get(name, [])
             if listener in followers:
                 followers.remove(listener)
@@ -162,6 +173,8 @@ class Discovery:
                 self._stream = None
                 self._protocol.disconnected()
                 self._policies.disconnected()
+                self._seats.disconnected()
+                self._gives_seats = False
             stream.close()
 
     def _begin(self, server: ControlPlane) -> None:
@@ -170,6 +183,7 @@ class Discovery:
             # Another server's versions say nothing to this one.
             self._protocol.forget_version()
             self._policies.forget_version()
+            self._seats.forget_version()
         self._last_server = server
         node = self._presented()
         about_policies = self._policies.connected(node)
@@ -179,10 +193,11 @@ class Discovery:
         self._send(self._protocol.connected(node))
 
     def _presented(self) -> ClientNode:
-        """Who we are, and what we have seen: a control plane that knows less shall not roll us back."""
-        if not self._seen:
-            return self._node
-        return replace(self._node, metadata=MappingProxyType({**self._node.metadata, SEEN: str(self._seen)}))
+        """Who we are, what we have seen and which seats we have: a control plane that knows less shall not roll us back."""
+        said = {SEEN: str(self._seen)} if self._seen else {}
+        if seats := self._seats.everything_known:
+            said[HELD_KEY] = encode_held(seats)
+        return replace(self._node, metadata=MappingProxyType({**self._node.metadata, **said})) if said else self._node
 
     def _return_to(self, server: ControlPlane) -> None:
         """A control plane that comes before the current one is back."""
@@ -223,10 +238,28 @@ class Discovery:
                     for listener in tuple(self._policy_listeners.get(served.name, ())):
                         listener(served.resource)
             return policies
+        if response.type_url == SEATS:
+            seats = self._seats.received(response)
+            for given in seats.updates:
+                if given.resource is not None:
+                    self._tell(given.name, given.resource)
+            return seats
         reaction = self._protocol.received(response)
         for update in reaction.updates:
             self._publish(update)
+        if response.said is not None:
+            self._ask_for_seats(reaction.updates)
         return reaction
+
+    def _ask_for_seats(self, updates: Sequence[Update[Assignment]]) -> None:
+        large = [update.name for update in updates if len(update.resource or ()) > _SEATED_ABOVE]
+        requests = [self._seats.subscribe(name) for name in large]
+        if not self._gives_seats and self._seats.names:
+            self._gives_seats = True
+            self._send(self._seats.connected())
+        else:
+            for request in requests:
+                self._send(request)
 
     def _decode(self, body: bytes, version: str) -> tuple[str, Assignment]:
         assignment = decode_assignment(body, version)
@@ -295,7 +328,7 @@ class Discovery:
             self._warned.add(update.name)
             logger.warning("%s: %s; the last known endpoints stay in use", update.name, update.error.message)
 
-    def _tell(self, name: str, news: Assignment | Unavailable) -> None:
+    def _tell(self, name: str, news: Assignment | Seat | Unavailable) -> None:
         for listener in tuple(self._listeners.get(name, ())):
             listener(news)
 

@@ -93,6 +93,11 @@ class Census:
         """Published shares of the zones in sixtieths; None while they are not known."""
         return self._services[service].shares if service in self._services else None
 
+    def replicas(self, service: str) -> list[str]:
+        """The replicas that have clients of a service, in the order in which they started; this one is always among them."""
+        peers = self._services[service].peers if service in self._services else ()
+        return sorted({self.replica, *peers})
+
     def told(self, service: str) -> ServiceCensus | None:
         """What the other replicas are told; None: nobody has clients of this service."""
         known = self._services.get(service)

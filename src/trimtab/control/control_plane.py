@@ -266,6 +266,7 @@ class ControlPlane:
         await asyncio.sleep(self._settings.census_warm_up_s)
         for service in self._census.warm():
             self._store.census_changed(service)
+        self._store.seats_known()
 
 
 def _authority(host: str, port: int) -> str:

@@ -14,7 +14,8 @@ from ..xds.dialect import Dialect
 from ..xds.discovery import ClientNode
 from ..xds.listener import encode_listener
 from ..xds.resource import Audience, Resource
-from ..xds.resource_type import CENSUS, CLUSTERS, ENDPOINTS, LISTENERS
+from ..xds.resource_type import CENSUS, CLUSTERS, ENDPOINTS, LISTENERS, SEATS
+from ..xds.seat import encode_seat
 from ..xds.service_census import encode_census
 from ..xds.version import content_version
 from .catalog import Catalog, ServicePort
@@ -24,6 +25,7 @@ from .client_zone import client_zone
 from .gate import Refused, gate
 from .progress import Progress
 from .published import Published, Shares, Subset
+from .seats import Seats
 from .wishes import Place
 
 log = structlog.get_logger(__name__)
@@ -42,6 +44,14 @@ class _Counted:
     service: str
 
 
+@dataclass(frozen=True, slots=True)
+class _Seated:
+    """The subject of the seat that one client has among the clients of a service."""
+
+    service: str
+    client: str
+
+
 class ResourceStore:
     """Serves what the catalog knows. A body is encoded when it is first asked for after a change, and then shared."""
 
@@ -50,6 +60,7 @@ class ResourceStore:
         self.progress = progress or Progress()
         self._catalog = catalog
         self._census = census
+        self._seats = Seats()
         self._published: dict[ServiceRef, Published] = {}
         self._watchers: defaultdict[Hashable, set[Watcher]] = defaultdict(set)
         self._watchers_of_all: dict[str, set[Watcher]] = {}
@@ -100,6 +111,8 @@ class ResourceStore:
     def recounted(self, service: str, *, shares_changed: bool) -> None:
         """The clients of a service were counted anew, and maybe the shares published from that changed."""
         self.announce((_Counted(service),))
+        if self._seats.count(service, sum(self._census.counts(service).values())):
+            self.announce([_Seated(service, client) for client in self._seats.clients(service)])
         if shares_changed:
             self.census_changed(service)
 
@@ -109,6 +122,23 @@ class ResourceStore:
         if (published := self._published.get(ref.whole)) is not None:
             published.forget(ref.subset)
             self.announce(published.port.names)
+
+    def seats_known(self) -> None:
+        """Clients had time to connect: tell them their seats from now on."""
+        self.announce([_Seated(service, client) for service, client in self._seats.warm(self._replicas)])
+
+    def take_seat(self, service: str, audience: Audience, held: int | None) -> None:
+        """A client asks for its seat among the clients of a service; `held` is the one it had before."""
+        self._seats.take((service, audience.zone), audience.client, held, *self._replicas(service))
+
+    def leave_seat(self, service: str, audience: Audience) -> None:
+        """The client asks no more."""
+        moved = list(self._seats.leave((service, audience.zone), audience.client, *self._replicas(service)))
+        self.announce([_Seated(service, client) for client in moved])
+
+    def _replicas(self, service: str) -> tuple[int, int]:
+        replicas = self._census.replicas(service)
+        return len(replicas), replicas.index(self._census.replica)
 
     def announce(self, subjects: Iterable[Hashable]) -> None:
         """Tell whoever follows any of `subjects`."""
@@ -154,16 +184,22 @@ class ResourceStore:
             dialect=Dialect.of(node.user_agent),
             zone=client_zone(node, self._catalog),
             node=client_node(node, self._catalog),
+            client=node.id,
         )
 
     def subject(self, type_url: str, name: str, audience: Audience) -> Hashable | None:
         if type_url == CENSUS:
             return _Counted(name)
+        if type_url == SEATS:
+            ref = self.canonical(name, audience)
+            return None if ref is None else _Seated(str(ref), audience.client)
         return _meaning(name, audience.namespace)[0]
 
     def name_of(self, type_url: str, subject: Hashable) -> str | None:
         if type_url == CENSUS:
             return subject.service if isinstance(subject, _Counted) else None
+        if type_url == SEATS:
+            return None
         # A wildcard gets every service port once, by its number; a number survives where the service itself is gone.
         numbered = isinstance(subject, ServiceRef) and subject.port is not None and subject.port.isdigit()
         return str(subject) if numbered else None
@@ -171,12 +207,18 @@ class ResourceStore:
     def all_names(self, type_url: str) -> Iterable[str]:
         if type_url == CENSUS:
             return self._census.services()
+        if type_url == SEATS:
+            return ()
         return (str(ref) for ref, published in self._published.items() if ref == published.port.ref)
 
     def get(self, type_url: str, name: str, audience: Audience) -> Resource | None:
         if type_url == CENSUS:
             told = self._census.told(name)
             return None if told is None else encode_census(told)
+        if type_url == SEATS:
+            ref = self.canonical(name, audience)
+            seat = None if ref is None else self._seats.of((str(ref), audience.zone), audience.client)
+            return None if seat is None else encode_seat(seat)
         service, subset = _meaning(name, audience.namespace)
         published = None if service is None else self._published.get(service)
         if published is None:

@@ -8,7 +8,8 @@ from collections.abc import Hashable
 import structlog
 
 from ..xds.identifier import SEEN, encode_identifier
-from ..xds.resource_type import ENDPOINTS
+from ..xds.resource_type import ENDPOINTS, SEATS
+from ..xds.seat import HELD_KEY, decode_held
 from ..xds.server_stream import ServerStream, Wire
 from ..xds.sotw import StateOfTheWorld
 from ..xds.subscription import Subscription
@@ -38,6 +39,7 @@ class Session:
         "_moved",
         "_named",
         "_says_more",
+        "_seated",
         "_store",
         "_watched",
         "_watches_all",
@@ -69,6 +71,8 @@ class Session:
         self._moved: set[Hashable] = set()
         """What changed since, as far as it may mean another service port now, or none."""
         self._counted: Counter[str] = Counter()
+        self._seated: dict[str, str] = {}
+        """Services by the names under which their seats were asked for."""
 
     def receive(self, data: bytes) -> None:
         """Take in a request. Raises ProtocolError."""
@@ -78,6 +82,8 @@ class Session:
             self._follow()
         if subscription.type_url == ENDPOINTS:
             self._count(subscription)
+        elif subscription.type_url == SEATS:
+            self._seat(subscription)
         if not subscription.delivery.outstanding:
             self._note_answer(subscription, now)
         # An ACK alone asks for nothing.
@@ -112,6 +118,9 @@ class Session:
             self._store.unwatch_all(type_url, self._changed)
         for service in self._counted:
             self._recount(service, joined=False)
+        for service in self._seated.values():
+            self._store.leave_seat(service, self.stream.audience)
+        self._seated = {}
         self._watched, self._meant, self._counted = set(), {}, Counter()
 
     def _changed(self, subject: Hashable) -> None:
@@ -173,6 +182,15 @@ class Session:
     def _recount(self, service: str, *, joined: bool) -> None:
         change = self._census.joined if joined else self._census.left
         self._store.recounted(service, shares_changed=change(service, self.stream.audience.zone))
+
+    def _seat(self, subscription: Subscription) -> None:
+        audience, held = self.stream.audience, decode_held(self.stream.node.metadata.get(HELD_KEY, ""))
+        for name in subscription.names - self._seated.keys():
+            if (ref := self._store.canonical(name, audience)) is not None:
+                self._seated[name] = str(ref)
+                self._store.take_seat(str(ref), audience, held.get(name))
+        for name in self._seated.keys() - subscription.names:
+            self._store.leave_seat(self._seated.pop(name), audience)
 
     def _note_answer(self, subscription: Subscription, now: float) -> None:
         delivery = subscription.delivery

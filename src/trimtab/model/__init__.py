@@ -5,7 +5,8 @@ from .endpoint import Endpoint, Health, Labels, Locality
 from .load_report import LoadReport
 from .policy import Policy
 from .policy_parts import ConsistentHash, OutlierDetection, SuccessRate, WeightedRoundRobin
-from .policy_where import Shards
+from .policy_where import Shards, Subset
+from .seat import Seat
 from .target import ServiceRef
 
 __all__ = [
@@ -19,8 +20,10 @@ __all__ = [
     "LocalityEndpoints",
     "OutlierDetection",
     "Policy",
+    "Seat",
     "ServiceRef",
     "Shards",
+    "Subset",
     "SuccessRate",
     "WeightedRoundRobin",
 ]

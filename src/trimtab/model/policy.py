@@ -6,13 +6,14 @@ from typing import Any, Protocol, Self
 
 from ..errors import PolicyError
 from .policy_parts import ConsistentHash, OutlierDetection, SuccessRate, WeightedRoundRobin
-from .policy_where import Shards
+from .policy_where import Shards, Subset
 from .schema import CODE_ONLY, from_mapping, in_range, one_of, to_mapping
 
 LOADS = ("in_flight", "peak_ewma", "cost")
 ZONES = ("prefer", "require", "off")
 
 _SUCCESS_RATE, _WEIGHTED_ROUND_ROBIN, _CONSISTENT_HASH = SuccessRate(), WeightedRoundRobin(), ConsistentHash()
+_SUBSET = Subset()
 
 
 class StrategyObject(Protocol):
@@ -65,6 +66,7 @@ class Policy:
     consistent_hash: ConsistentHash = _CONSISTENT_HASH
     shards: Shards | None = None
     """None: every endpoint can serve every request."""
+    subset: Subset = _SUBSET
     cost: Callable[[Any], float] | None = field(default=None, metadata=CODE_ONLY)
     """What a `trimtab.balance.Request` weighs where `load` is `cost`; only in code. Without it the request's attribute `cost`
     says so, and 1 is what a request weighs that says nothing."""

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ..errors import PolicyError
-from .schema import CODE_ONLY, one_of
+from .schema import CODE_ONLY, in_range, one_of
 from .target import LABEL_KEY
 
 UNMATCHED = ("fail", "any")
@@ -35,3 +35,23 @@ class Shards:
         if not LABEL_KEY.fullmatch(self.label):
             raise PolicyError(f"policy.shards.label: {self.label!r} is not the key of a Pod label")
         one_of("policy.shards.unmatched", self.unmatched, UNMATCHED)
+
+
+@dataclass(frozen=True, slots=True)
+class Subset:
+    """When a client uses a part of a large fleet, and how large a part (docs/adr/0040)."""
+
+    mode: str = "auto"
+    """`auto`: where many clients share many endpoints, and none of them keeps an endpoint busy by itself. `off`: every client
+    uses all endpoints, up to `max_connections`."""
+    above: int = 16
+    """Fleets of up to so many endpoints are used whole."""
+    clients_per_endpoint: int = 10
+    """How many clients are to share an endpoint: fewer see more of its load, more spread the load wider."""
+    least: int = 8
+    """The smallest part."""
+
+    def __post_init__(self) -> None:
+        one_of("policy.subset.mode", self.mode, ("auto", "off"))
+        for name in ("above", "clients_per_endpoint", "least"):
+            in_range(f"policy.subset.{name}", getattr(self, name), 1)

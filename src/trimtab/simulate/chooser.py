@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from ..balance import Pick, Request
-from ..model import Assignment, Endpoint, Locality
+from ..model import Assignment, Endpoint, Locality, Seat
 from .pod import Pod
 from .timeline import Timeline
 
@@ -26,6 +26,9 @@ class Surroundings:
     """How many clients sit where: what Envoy's zone-aware routing has to know."""
     pods: Mapping[Identity, Pod]
     """Every pod there is or was. For connecting to; looking at their queues is omniscience."""
+
+    seat: Seat | None = None
+    """Which of all clients this one is, as the control plane tells clients of ours."""
 
     def pod(self, endpoint: Endpoint) -> Pod:
         """Whoever listens at the address of `endpoint`."""

@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from ..model import Locality
+from ..model import Locality, Seat
 from .arrivals import ClosedLoop, OpenLoop, Rate, Replay, Sent
 from .chooser import Contender, Surroundings
 from .client import STATUSES, Client, Latency
@@ -58,9 +58,13 @@ def simulate(
     deadlines = Deadlines(scenario.timeout_s, timeline) if scenario.timeout_s is not None else None
     census = Counter(seat for group in seats for seat in group)
 
+    seated: Counter[str] = Counter()
+
     def client(name: str, locality: Locality) -> Client:
         rng = random.Random(f"{seed}/client/{name}")
-        chooser = contender(Surroundings(name, locality, timeline, rng, census, fleet.by_identity))
+        seat = Seat.among(locality.zone, seated[locality.zone], census.total())
+        seated[locality.zone] += 1
+        chooser = contender(Surroundings(name, locality, timeline, rng, census, fleet.by_identity, seat))
         return Client(locality, chooser, timeline, ledger, latency_s, deadlines)
 
     groups = [

@@ -11,7 +11,11 @@ from typing import Final
 
 import numpy as np
 
+from ..balance import strategies
+from ..model import Policy, Subset
+from .chooser import Contender
 from .contenders import contender
+from .contenders.trimtab import trimtab
 from .request_kind import RequestKind, ServiceTime
 from .scenario import ClientGroup, PodGroup, Scenario
 from .simulation import Progress, simulate
@@ -100,9 +104,14 @@ def fleet(cell: Cell) -> Scenario:
 
 def measure(cell: Cell, seed: int = 1, progress: Progress | None = None) -> Estimate:
     """Run a cell."""
-    run = simulate(fleet(cell), contender(cell.contender), seed, progress)
+    run = simulate(fleet(cell), _equipment(cell.contender), seed, progress)
     latency = Columns.of(run.ledger, run.warm_up_s).latency_s / _UNIT_S
     return Estimate(_estimate(latency, _mean), _estimate(latency, _p99))
+
+
+def _equipment(name: str) -> Contender:
+    """The tables are about clients that use the whole fleet, however many they are."""
+    return trimtab(Policy(strategy=name, subset=Subset(mode="off"))) if name in strategies() else contender(name)
 
 
 def _estimate(values: Floats, statistic: Statistic) -> Interval:

@@ -4,8 +4,9 @@ Rules: Envoy's `xds_protocol`; partly good responses after gRFC A46; per-resourc
 outlives the stream: a new stream asks for the same names and says which version it has.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Generic, TypeVar
 
 from ..errors import ProtocolError
@@ -65,6 +66,11 @@ class ClientStream(Generic[T]):
     def known(self, name: str) -> T | None:
         """The last good value of a subscribed name."""
         return self._known.get(name)
+
+    @property
+    def everything_known(self) -> Mapping[str, T]:
+        """The last good values of all subscribed names that have one."""
+        return MappingProxyType(self._known)
 
     def connected(self, node: ClientNode | None = None) -> DiscoveryRequest:
         """A stream is open: the request to send first. Nonces die with their stream, versions do not.

@@ -27,6 +27,8 @@ class Audience:
     """Where the client runs; empty: unknown."""
     node: str = ""
     """The Kubernetes Node it runs on; empty: unknown."""
+    client: str = ""
+    """Which client it is: makes a difference only to what is about it alone."""
 
 
 class Resources(Protocol):

@@ -7,6 +7,8 @@ ENDPOINTS = _PREFIX + "envoy.config.endpoint.v3.ClusterLoadAssignment"
 LISTENERS = _PREFIX + "envoy.config.listener.v3.Listener"
 CENSUS = _PREFIX + "trimtab.control.v1.ServiceCensus"
 """What replicas of the control plane tell each other."""
+SEATS = _PREFIX + "trimtab.control.v1.Seat"
+"""What Trimtab's clients are told of their place among the clients of a service."""
 
 PUSH_ORDER = (CLUSTERS, ENDPOINTS, LISTENERS)
 """What refers to others goes after what it refers to (xDS "Eventual consistency considerations")."""
@@ -16,7 +18,7 @@ COMPLETE_STATE = frozenset({CLUSTERS, LISTENERS})
 
 WILDCARD = "*"
 
-SHORT_NAMES = {CLUSTERS: "cds", ENDPOINTS: "eds", LISTENERS: "lds", CENSUS: "census"}
+SHORT_NAMES = {CLUSTERS: "cds", ENDPOINTS: "eds", LISTENERS: "lds", CENSUS: "census", SEATS: "seats"}
 """What people call them, in metrics and tables."""
 
 ADS_SERVICE = "envoy.service.discovery.v3.AggregatedDiscoveryService"

@@ -20,6 +20,7 @@ class TrimtabChooser:
             clock=surroundings.timeline.clock,
             wake=lambda: self._follow(self.balancer.refresh()),
         )
+        self.balancer.seated(surroundings.seat)
         self.pick: Callable[[Request], Pick | None] = self.balancer.pick
         self._nodes: dict[int, Node] = {}
 

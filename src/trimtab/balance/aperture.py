@@ -1,0 +1,134 @@
+"""Which part of a large fleet one client uses: a deterministic aperture (after finagle's).
+
+With many clients and many endpoints each client has next to nothing in flight on most of them, and choosing by load becomes
+choosing by chance. In a part of the fleet that few clients share, loads say something again. The parts must be even: where
+random parts overlap more than elsewhere, endpoints are overloaded. So endpoints form a ring that is the same for everybody, and
+each client uses the stretch that begins at its seat, which the control plane gives it (docs/adr/0040).
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from hashlib import blake2b
+from math import ceil, exp, floor
+
+from ..model import Assignment, Endpoint, Health, LocalityEndpoints, Policy, Seat
+from .subset import Ranked, subset
+
+BUSY_ABOVE = 0.5
+"""Calls in flight per endpoint of the whole fleet. A pair of endpoints is idle with the chance e^(-2 load): at 0.35 in half of
+the picks."""
+_QUIET_BELOW = 0.25
+_AVERAGED_S = 5.0
+_PER_LOCALITY = 2
+"""The fewest of a locality that leave a choice."""
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """How much of the fleet is used, and why."""
+
+    endpoints: int
+    of: int
+    why: str
+
+    def __str__(self) -> str:
+        return f"{self.endpoints} of {self.of} endpoints: {self.why}"
+
+
+class Aperture:
+    """Chooses the part, and widens it while this client alone keeps the whole fleet busy."""
+
+    def __init__(self, client_id: str) -> None:
+        self._client_id = client_id
+        self.seat: Seat | None = None
+        self.part = Part(0, 0, "nothing is known yet")
+        self._busy = False
+        self._in_flight = 0.0
+        self._measured_at: float | None = None
+
+    def choose(self, assignment: Assignment, policy: Policy, admits: Callable[[Endpoint], bool]) -> list[Ranked]:
+        """The endpoints to use among those that are admitted, with their priorities."""
+        groups = [_Ring.of(group, admits) for group in assignment.localities]
+        usable = [(group.priority, endpoint) for group in groups for endpoint in group.usable]
+        chosen, why = usable, self._whole(len(usable), policy)
+        if not why and self.seat is not None:
+            chosen = list(_stretches(groups, self.seat, policy))
+            why = _why(len(chosen), len(usable), self.seat, policy)
+        limited = subset(chosen, policy.max_connections, self._client_id)
+        if len(limited) < len(chosen):
+            why = f"max_connections is {policy.max_connections}, and {why}"
+        self.part = Part(len(limited), len(usable), why)
+        return limited
+
+    def _whole(self, size: int, policy: Policy) -> str:
+        """Why every endpoint is used; empty: they need not be."""
+        if policy.subset.mode == "off":
+            return "policy.subset is off"
+        if size <= policy.subset.above:
+            return "a fleet this small is used whole"
+        if self.seat is None:
+            return "the control plane gave this client no seat"
+        # Where there are too many to connect to, a stretch of what is allowed is more even than a sample.
+        return "this client keeps them busy by itself" if self._busy and size <= policy.max_connections else ""
+
+    def measure(self, in_flight: int, now: float) -> bool:
+        """Note the calls in flight. True: another part should be chosen."""
+        elapsed_s = 0.0 if self._measured_at is None else now - self._measured_at
+        self._measured_at = now
+        self._in_flight += (in_flight - self._in_flight) * (1 - exp(-elapsed_s / _AVERAGED_S))
+        load = self._in_flight / self.part.of if self.part.of else 0.0
+        before, self._busy = self._busy, load > (_QUIET_BELOW if self._busy else BUSY_ABOVE)
+        return self._busy is not before and self.seat is not None
+
+
+def _why(chosen: int, size: int, seat: Seat, policy: Policy) -> str:
+    if chosen == size:
+        return f"{seat.clients} clients are few for them"
+    if policy.subset.clients_per_endpoint * size > policy.max_connections * seat.clients:
+        return f"max_connections is {policy.max_connections}"
+    return f"{policy.subset.clients_per_endpoint} clients are to share an endpoint, and there are {seat.clients}"
+
+
+@dataclass(frozen=True, slots=True)
+class _Ring:
+    """The endpoints of one locality at one priority, in the order that all clients have."""
+
+    priority: int
+    weight: int
+    usable: Sequence[Endpoint]
+
+    @classmethod
+    def of(cls, group: LocalityEndpoints, admits: Callable[[Endpoint], bool]) -> "_Ring":
+        usable = [e for e in group.endpoints if e.health is not Health.UNHEALTHY and admits(e)]
+        return cls(group.priority, group.weight, usable)
+
+    def in_order(self) -> Sequence[Endpoint]:
+        """The healthy endpoints; the draining ones where there are no others."""
+        healthy = [endpoint for endpoint in self.usable if endpoint.health is Health.HEALTHY]
+        return sorted(healthy or self.usable, key=_place)
+
+
+def _stretches(groups: Sequence[_Ring], seat: Seat, policy: Policy) -> Iterator[Ranked]:
+    """Of every locality of a priority the same part, begun at the same place."""
+    for priority in sorted({group.priority for group in groups}):
+        rings = [(group, ring) for group in groups if group.priority == priority and (ring := group.in_order())]
+        size = sum(len(ring) for _, ring in rings)
+        weights = sum(group.weight for group, _ in rings)
+        # Where a locality is preferred, fewer clients share it than share the service, and each needs more of it.
+        preference = max((group.weight / weights / (len(ring) / size) for group, ring in rings), default=1.0)
+        wanted = policy.subset.clients_per_endpoint * size / max(1, seat.clients)
+        width = min(size, policy.max_connections, preference * max(policy.subset.least, wanted))
+        round_off = floor if width == policy.max_connections else ceil
+        for _, ring in rings:
+            for endpoint in _stretch(ring, seat.position, max(_PER_LOCALITY, round_off(width * len(ring) / size))):
+                yield priority, endpoint
+
+
+def _place(endpoint: Endpoint) -> bytes:
+    return blake2b("\0".join(map(str, endpoint.identity)).encode(), digest_size=8).digest()
+
+
+def _stretch(ring: Sequence[Endpoint], position: float, length: int) -> Iterator[Endpoint]:
+    start = floor(position * len(ring))
+    for step in range(min(length, len(ring))):
+        yield ring[(start + step) % len(ring)]
