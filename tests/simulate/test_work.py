@@ -5,7 +5,7 @@ import pytest
 
 from tests.simulate.fleets import scenario
 from trimtab.balance import Node, Pick, Request
-from trimtab.model import Endpoint, Policy
+from trimtab.model import Endpoint, Policy, Shards
 from trimtab.simulate.call import Call
 from trimtab.simulate.contenders import contender
 from trimtab.simulate.contenders.trimtab import trimtab
@@ -120,3 +120,16 @@ def _work(pod: Pod, key: str | None) -> float:
     request = Request("/a", attributes={} if key is None else {"hash_key": key})
     assert pod.work_on is not None
     return pod.work_on(Call(None, request, 0.0, 1.0, Pick(Node(Endpoint("10.0.0.1", 80)), 0.0)))  # type: ignore[arg-type]
+
+
+def test_requests_go_to_the_pods_of_their_shard_even_if_those_are_connected_only_when_asked_for() -> None:
+    pods = tuple(PodGroup(name=f"shard-{shard}", count=3, labels={"shard": shard}) for shard in "01")
+    kind = RequestKind(service_time=TEN_MS, attributes={"shard": Attribute(values=3)})
+    asked = scenario(pods=pods, requests=(kind,), clients=(ClientGroup(count=3, requests_per_s=90.0),))
+    shards = Shards(label="shard")
+    for most in (100, 3):
+        run = simulate(asked, trimtab(Policy(shards=shards, max_connections=most)), seed=1)
+        counts = Counter(run.ledger.pod)
+        # Nobody has the third shard.
+        assert counts[-1] / len(run.ledger) == pytest.approx(1 / 3, abs=0.06)
+        assert all(counts[pod] / len(run.ledger) == pytest.approx(1 / 9, abs=0.06) for pod in range(6))
