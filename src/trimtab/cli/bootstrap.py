@@ -4,12 +4,13 @@ import json
 import socket
 import sys
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
 from cyclopts import App, Parameter
 
 from ..errors import ServeError
-from .client_tls import ClientTls
+from .client_tls import ClientTls, envoy_secrets, transport_socket
 from .envoy_bootstrap import envoy_bootstrap
 from .listen_address import ListenAddress
 
@@ -81,6 +82,7 @@ def envoy(
     admin: str = "127.0.0.1:9901",
     listen: str | None = None,
     on_demand: Annotated[bool, Parameter(negative=())] = False,
+    into: Path | None = None,
     identity: Who = None,
     security: Tls = None,
 ) -> None:
@@ -96,19 +98,25 @@ def envoy(
         Also listen there, HOST:PORT, and send each request to the service that its Host or :authority names.
     on_demand
         Know only the services that requests name, from the first such request on. Needs --listen.
+    into
+        Folder to write to in place of printing: envoy.json, and with TLS a file for each secret beside it, by which Envoy takes
+        up certificates that are renewed. It is named in envoy.json, so Envoy must see it under the same name.
     """
     if on_demand and listen is None:
         _fail("--on-demand: it is requests that demand; say with --listen where they come in")
-    servers = _servers(server)
+    servers, tls = _servers(server), _checked(security)
     document = envoy_bootstrap(
         servers,
         _address(admin, "--admin"),
         (identity or Identity()).node(cluster="trimtab"),
         None if listen is None else _address(listen, "--listen"),
         on_demand=on_demand,
-        transport_socket=_checked(security).transport_socket(servers),
+        transport_socket=transport_socket(tls, servers, into),
     )
-    _print(document)
+    if into is None:
+        _print(document)
+    else:
+        _write(into, {**envoy_secrets(tls), "envoy.json": document})
 
 
 def _known(values: dict[str, str | None]) -> dict[str, str]:
@@ -141,3 +149,12 @@ def _fail(error: object) -> NoReturn:
 
 def _print(document: dict[str, Any]) -> None:
     sys.stdout.write(json.dumps(document, indent=2) + "\n")
+
+
+def _write(folder: Path, documents: dict[str, dict[str, Any]]) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for name, document in documents.items():
+            (folder / name).write_text(json.dumps(document, indent=2) + "\n")
+    except OSError as error:
+        _fail(f"--into: cannot write to {folder}: {error.strerror or error}")
