@@ -13,6 +13,7 @@ import aiohttp
 
 from tests.cli.serving import command
 from tests.e2e.process import PATIENCE_S, end, output_of, started
+from tests.ports import HeldPort
 
 
 class ControlPlane:
@@ -24,7 +25,8 @@ class ControlPlane:
         self.more = more
         self._stack = contextlib.AsyncExitStack()
         self._process: Process | None = None
-        self.xds = "127.0.0.1:0"
+        self._held = HeldPort()
+        self.xds = self._held.address
         self.admin = ""
 
     async def start(self) -> None:
@@ -32,7 +34,7 @@ class ControlPlane:
         arguments = command(self._manifests, *self.more, listen=self.xds)
         self._process = await self._stack.enter_async_context(started(*arguments))
         serving = await self._event("serving")
-        self.xds, self.admin = serving["xds"], serving["admin"]
+        self.admin = serving["admin"]
         self._stack.push_async_callback(self._read_the_rest())
 
     async def stop(self) -> None:
@@ -50,6 +52,7 @@ class ControlPlane:
 
     async def close(self) -> None:
         await self._stack.aclose()
+        self._held.release()
 
     async def bootstrap(self, kind: str, *arguments: str, **env: str) -> str:
         """What `trimtab bootstrap KIND` prints for clients of this control plane."""
