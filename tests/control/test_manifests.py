@@ -168,11 +168,11 @@ def test_the_good_documents_of_a_file_with_a_bad_one_are_used() -> None:
     [
         (
             SERVICE.replace("8080", "99999"),
-            "a.yaml: document 1 (Service prod/payments): spec.ports[0].port: expected int <= 65535",
+            "a.yaml: document 1 (Service prod/payments): spec.ports[0].port: expected int <= 65535, got 99999",
         ),
         (
             SERVICE.replace("8080", "0"),
-            "a.yaml: document 1 (Service prod/payments): spec.ports[0].port: expected int >= 1",
+            "a.yaml: document 1 (Service prod/payments): spec.ports[0].port: expected int >= 1, got 0",
         ),
         (
             SERVICE.replace("8080", "http"),
@@ -224,7 +224,7 @@ def test_the_good_documents_of_a_file_with_a_bad_one_are_used() -> None:
         ),
         (
             SERVICE.replace("namespace: prod", "namespace: ''"),
-            "a.yaml: document 1 (Service payments): metadata.namespace: expected str of length >= 1",
+            "a.yaml: document 1 (Service payments): metadata.namespace: expected str of length >= 1, got ''",
         ),
         (
             "{a: &b {kind: Service}\0",
@@ -236,7 +236,7 @@ def test_the_good_documents_of_a_file_with_a_bad_one_are_used() -> None:
         ),
         (
             SLICE.replace("port: 9090", "port: 70000"),
-            "a.yaml: document 1 (EndpointSlice prod/payments-1): ports[0].port: expected int <= 65535",
+            "a.yaml: document 1 (EndpointSlice prod/payments-1): ports[0].port: expected int <= 65535, got 70000",
         ),
         ("just text", "a.yaml: document 1: expected a Kubernetes object, got str"),
         ("a: 1", "a.yaml: document 1 (None): kind: is missing"),

@@ -47,7 +47,8 @@ def demo(
         For how many seconds each contender is measured: 8, or 28 where pods are replaced, when you do not say.
     scenario
         steady: all is well. slow-pod: one pod becomes 5 times slower midway. scale-up: pods join midway. cold-start: all
-        pods are replaced, a quarter at a time, and each new one needs 3 s before it can serve.
+        pods are replaced, a quarter at a time, and each new one needs 3 s before it can serve. all: the four
+        of them, in about four minutes.
     seed
         The same seed gives the same requests at the same moments.
     as_json

@@ -127,7 +127,7 @@ def _convert(document: Any) -> Object | None:
     try:
         item = msgspec.convert(document, schema)
     except msgspec.ValidationError as error:
-        raise _located(error) from error
+        raise _located(error, document) from error
     if isinstance(item, EndpointSlice):
         _check_slice(item)
     return item
@@ -137,14 +137,26 @@ def _group(api_version: str) -> str:
     return api_version.rpartition("/")[0]
 
 
-def _located(error: msgspec.ValidationError) -> _Invalid:
-    """msgspec says "… - at `$.ports[0].port`"; people look for `ports[0].port`."""
+def _located(error: msgspec.ValidationError, document: Any) -> _Invalid:
+    """msgspec says "… - at `$.ports[0].port`"; people look for `ports[0].port`, and for what is there."""
     message, _, path = str(error).partition(" - at `$")
     missing = re.search(r"missing required field `(\w+)`", message)
     field = path.rstrip("`").removeprefix(".")
     if missing:
         return _Invalid(".".join(part for part in (field, missing[1]) if part), "is missing")
-    return _Invalid(field, message.replace("`", "").replace("Expected", "expected"))
+    said = message.replace("`", "").replace("Expected", "expected")
+    found = _at(document, field)
+    return _Invalid(field, said if ", got " in said or found is None else f"{said}, got {found!r}")
+
+
+def _at(document: Any, field: str) -> object:
+    """The number or string there is at `ports[0].port`; None: neither."""
+    for key, index in re.findall(r"(\w+)|\[(\d+)\]", field):
+        try:
+            document = document[key or int(index)]
+        except (LookupError, TypeError):
+            return None
+    return document if isinstance(document, (int, float, str)) else None
 
 
 def _check_slice(part: EndpointSlice) -> None:
