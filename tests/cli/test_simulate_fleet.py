@@ -9,6 +9,7 @@ import pytest
 from tests.cli.running import Ended, run
 from tests.cli.serving import Serving, serving
 from tests.control.test_manifests import SERVICE, SLICE
+from tests.ports import HeldPort
 from trimtab.demo.manifests import write_manifests
 from trimtab.demo.pod import ZONES, Pod
 
@@ -75,7 +76,6 @@ async def test_a_prometheus_export_is_read(folder: Path, tmp_path: Path) -> None
     ("arguments", "code", "message"),
     [
         (("--from-cluster", "nowhere"), 2, "'nowhere' is neither a file or folder that exists nor the admin port"),
-        (("--from-cluster", "127.0.0.1:1"), 1, "no control plane answers at 127.0.0.1:1"),
         (("--from-cluster", "FOLDER"), 2, "how much load? Give --requests-per-s, or --qps"),
         (("--from-cluster", "FOLDER", "--service", "web.prod"), 1, "there is no service"),
         (("--from-cluster", "FOLDER", *LOAD, "--event", "{do: dance}"), 2, "--event: '{do: dance}': "),
@@ -100,3 +100,12 @@ async def test_with_several_services_one_has_to_be_named(tmp_path: Path) -> None
     ended = await simulate(tmp_path, *LOAD)
     assert ended.code == 2
     assert "which service? Give --service with one of orders.prod:8080, payments.prod:8080" in ended.stderr
+
+
+async def test_a_control_plane_that_does_not_answer_is_said_in_a_line() -> None:
+    with HeldPort() as unused:
+        address = unused.address
+        ended = await run("simulate", "--from-cluster", address, *LOAD)
+    assert ended.code == 1
+    assert f"no control plane answers at {address}: Connection refused; " in ended.stderr
+    assert ended.stderr.count("\n") == 1

@@ -124,6 +124,14 @@ async def test_a_control_plane_that_is_not_there_is_a_clear_error() -> None:
     assert (ended.stdout, ended.stderr.count("\n")) == ("", 1)
 
 
+async def test_the_other_port_of_a_control_plane_is_told_from_the_admin_port(running: Serving) -> None:
+    ended = await run("status", "--admin", running.xds)
+    assert ended.code == 1
+    assert ended.stderr == (
+        f"trimtab status: what answers at {running.xds} does not speak HTTP/1; is it the xDS port? --admin is the other one\n"
+    )
+
+
 class _Somebody(BaseHTTPRequestHandler):
     """Any other HTTP server; what it answers is for subclasses to say."""
 

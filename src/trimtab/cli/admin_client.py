@@ -1,5 +1,6 @@
 """Questions to the admin port of a control plane."""
 
+import http.client
 import json
 import urllib.error
 import urllib.parse
@@ -41,6 +42,10 @@ def _get(admin: ListenAddress, path: str) -> bytes:
     except urllib.error.HTTPError as error:
         with error:
             raise _refused(admin, error.code, error.read()) from error
+    except http.client.HTTPException as error:
+        raise AdminError(
+            f"what answers at {admin} does not speak HTTP/1; is it the xDS port? --admin is the other one"
+        ) from error
     except (OSError, ValueError) as error:
         reason = getattr(error, "reason", error)
         why = getattr(reason, "strerror", None) or reason
