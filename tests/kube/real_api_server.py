@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from trimtab.control.kube.access import Access, AccessSource
 
 ADMIN, TRIMTAB = "admin-token", "trimtab-token"
-START_S = 60.0
+START_S = 180.0
 Json = dict[str, Any]
 
 
@@ -41,8 +41,17 @@ class RealApiServer:
     def access(self, token: str = ADMIN) -> AccessSource:
         return AccessSource(lambda _: Access(self.url, self.tls, {"Authorization": f"Bearer {token}"}))
 
+    async def check(self, path: str) -> None:
+        """Raises AssertionError unless a health check says that all is well."""
+        headers = {"Authorization": f"Bearer {ADMIN}"}
+        async with (
+            aiohttp.ClientSession() as session,
+            session.get(self.url + path, headers=headers, ssl=self.tls) as response,
+        ):
+            assert response.status == 200, f"{path}: {response.status} {await response.text()}"
+
     async def request(self, method: str, path: str, body: Json | None = None) -> Json:
-        """One request as an administrator. Raises aiohttp.ClientResponseError."""
+        """One request as an administrator. Raises AssertionError with what the server said."""
         headers = {"Authorization": f"Bearer {ADMIN}"}
         if method == "PATCH":
             headers["Content-Type"] = "application/merge-patch+json"
@@ -86,7 +95,7 @@ async def real_api_server(folder: Path) -> AsyncIterator[RealApiServer]:
     ca = trustme.CA()
     issued = ca.issue_cert("127.0.0.1", "localhost")
     _write_keys(folder, ca, issued)
-    (folder / "tokens.csv").write_text(f'{ADMIN},admin,1,"system:masters"\n{TRIMTAB},trimtab,2,""\n')
+    (folder / "tokens.csv").write_text(f'{ADMIN},admin,1,"system:masters"\n{TRIMTAB},trimtab,2\n')
     client, peer, secure = _free_port(), _free_port(), _free_port()
     etcd = [
         str(binaries / "etcd"),
@@ -100,6 +109,10 @@ async def real_api_server(folder: Path) -> AsyncIterator[RealApiServer]:
         str(binaries / "kube-apiserver"),
         f"--etcd-servers=http://127.0.0.1:{client}",
         "--bind-address=127.0.0.1",
+        # Without it the address is that of the default route, which a sandbox may not have.
+        "--advertise-address=127.0.0.1",
+        # Nobody is to reach it through its own Service, and loopback addresses are no endpoints.
+        "--endpoint-reconciler-type=none",
         f"--secure-port={secure}",
         f"--cert-dir={folder}",
         f"--tls-cert-file={folder / 'server.crt'}",
@@ -108,7 +121,7 @@ async def real_api_server(folder: Path) -> AsyncIterator[RealApiServer]:
         "--authorization-mode=RBAC",
         "--service-cluster-ip-range=10.96.0.0/16",
         "--service-account-issuer=https://kubernetes.default.svc",
-        f"--service-account-key-file={folder / 'accounts.key'}",
+        f"--service-account-key-file={folder / 'accounts.pub'}",
         f"--service-account-signing-key-file={folder / 'accounts.key'}",
         # There is no controller that would make service accounts.
         "--disable-admission-plugins=ServiceAccount",
@@ -138,8 +151,10 @@ async def _ready(server: RealApiServer, running: "subprocess.Popen[bytes]", log:
     async with asyncio.timeout(START_S):
         while True:
             assert running.poll() is None, f"kube-apiserver ended, see {log}"
-            with contextlib.suppress(AssertionError, aiohttp.ClientError, ValueError):
-                await server.request("GET", "/api/v1/namespaces/default")
+            with contextlib.suppress(AssertionError, aiohttp.ClientError, OSError):
+                await server.check("/readyz")
+                # The first Service to get an address: from now on others get one too.
+                await server.request("GET", "/api/v1/namespaces/default/services/kubernetes")
                 return
             await asyncio.sleep(0.2)
 
@@ -149,8 +164,12 @@ def _write_keys(folder: Path, ca: trustme.CA, issued: trustme.LeafCert) -> None:
     (folder / "server.crt").write_bytes(b"".join(pem.bytes() for pem in issued.cert_chain_pems))
     (folder / "server.key").write_bytes(issued.private_key_pem.bytes())
     key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
-    pem = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    pem = key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.TraditionalOpenSSL, serialization.NoEncryption()
+    )
     (folder / "accounts.key").write_bytes(pem)
+    public = serialization.PublicFormat.SubjectPublicKeyInfo
+    (folder / "accounts.pub").write_bytes(key.public_key().public_bytes(serialization.Encoding.PEM, public))
 
 
 def _free_port() -> int:
