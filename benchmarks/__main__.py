@@ -1,4 +1,4 @@
-"""Run every benchmark, or those named: `python -m benchmarks [pick] [unary_call] [push] [kube] [census] [simulate] [load_report] [agreement]`."""
+"""Run every benchmark, or those named: `python -m benchmarks [pick] [unary_call] [push] [kube] [census] [simulate] [load_report] [agreement] [tls]`."""
 
 import asyncio
 import os
@@ -10,7 +10,7 @@ from rich.console import Console
 
 # A server that ends is no news.
 os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
-BENCHMARKS = ("pick", "unary_call", "push", "census", "simulate", "load_report", "kube", "slow_pod", "agreement")
+BENCHMARKS = ("pick", "unary_call", "push", "census", "simulate", "load_report", "kube", "slow_pod", "agreement", "tls")
 
 
 def main(names: list[str]) -> None:
