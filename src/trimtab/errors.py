@@ -7,6 +7,7 @@
     ├── ManifestError         a Kubernetes manifest that cannot be used         (also ValueError)
     ├── ClusterError          the Kubernetes API cannot be used as configured
     ├── ProtocolError         a peer sent xDS that breaks the protocol          (also ValueError)
+    │   └── LimitExceeded         a client asked for more on one stream than it may     (also ValueError)
     ├── ServeError            a server cannot serve where or what it was told to
     ├── WarmupError           a warm-up that cannot be run as declared          (also ValueError)
     ├── AdminError            the control plane's admin port cannot be asked, or gave no usable answer
@@ -49,6 +50,10 @@ class ClusterError(TrimtabError):
 
 class ProtocolError(TrimtabError, ValueError):
     """A peer sent bytes or a message that xDS does not allow."""
+
+
+class LimitExceeded(ProtocolError):
+    """A client asked for more on one stream than the control plane keeps for anybody."""
 
 
 class ServeError(TrimtabError):

@@ -20,6 +20,7 @@ from trimtab.control.metrics import Metrics
 from trimtab.control.resource_store import ResourceStore
 from trimtab.control.xds_server import XdsServer
 from trimtab.errors import ServeError
+from trimtab.xds import subscription
 from trimtab.xds.discovery import DiscoveryRequest
 from trimtab.xds.resource_type import (
     ADS_SERVICE,
@@ -109,6 +110,18 @@ async def test_garbage_ends_its_own_stream_and_no_other(control: Control) -> Non
         await hostile.call.write(b"\xff\xff\xff")
         assert await hostile.call.code() is grpc.StatusCode.INVALID_ARGUMENT
         assert "3 bytes that are not a DiscoveryRequest" in await hostile.call.details()
+        control.apply(endpoint_slice(endpoint("10.0.0.2")))
+        assert addresses(await honest.response()) == {PAYMENTS: ["10.0.0.2"]}
+
+
+async def test_who_asks_for_too_much_is_told_so_and_no_other_is_harmed(
+    control: Control, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(subscription, "NAMES_MAX", 3)
+    async with XdsClient(control.address, PAYMENTS) as honest, XdsClient(control.address, *"abcd") as greedy:
+        await honest.response()
+        assert await greedy.call.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+        assert "more than 3 names" in await greedy.call.details()
         control.apply(endpoint_slice(endpoint("10.0.0.2")))
         assert addresses(await honest.response()) == {PAYMENTS: ["10.0.0.2"]}
 

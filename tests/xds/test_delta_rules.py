@@ -1,9 +1,12 @@
 """The rules of incremental xDS, one test each (Envoy's `xds_protocol` page, "Incremental xDS")."""
 
+from collections.abc import Sequence
+
 import pytest
 
+from tests.xds.envoy_messages import discovery_pb2
 from tests.xds.shelf import DeltaClient, Shelf, versions
-from trimtab.xds.resource_type import CLUSTERS, ENDPOINTS
+from trimtab.xds.resource_type import CLUSTERS, ENDPOINTS, LISTENERS
 
 A, B, C = "a.default:80", "b.default:80", "c.default:80"
 
@@ -269,3 +272,32 @@ def test_endpoints_asked_for_again_after_a_cluster_changed_are_sent_again(client
     client.ack()
     client.ask(A)
     assert versions(client.response()) == {A: "1"}
+
+
+def test_removals_come_last_and_in_the_opposite_order() -> None:
+    client = DeltaClient(Shelf(A, B))
+    for client.type_url in (CLUSTERS, ENDPOINTS, LISTENERS):
+        client.ask(A, B)
+    acknowledge(client, client.responses())
+    client.shelf.drop(A)
+    client.shelf.put(B, "2")
+    client.changed(A, B)
+    changed = client.responses()
+    assert [(each.type_url, [*versions(each)], [*each.removed_resources]) for each in changed] == [
+        (CLUSTERS, [B], []),
+        (ENDPOINTS, [B], []),
+        (LISTENERS, [B], []),
+    ]
+    acknowledge(client, changed)
+    gone = client.responses()
+    assert [(each.type_url, [*versions(each)], [*each.removed_resources]) for each in gone] == [
+        (LISTENERS, [], [A]),
+        (ENDPOINTS, [], [A]),
+        (CLUSTERS, [], [A]),
+    ]
+
+
+def acknowledge(client: DeltaClient, responses: Sequence[discovery_pb2.DeltaDiscoveryResponse]) -> None:
+    for response in responses:
+        client.type_url = response.type_url
+        client.ask(nonce=response.nonce)

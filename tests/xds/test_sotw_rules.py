@@ -392,3 +392,62 @@ def test_a_bare_name_means_the_clients_own_namespace(client: SotwClient) -> None
     client.shelf.put(A, "2")
     client.changed(A)
     assert names(client.response()) == ["a:80"]
+
+
+def test_removals_come_last_and_in_the_opposite_order(client: SotwClient) -> None:
+    for type_url in (CLUSTERS, ENDPOINTS, LISTENERS):
+        client.ask(A, B, type_url=type_url, nonce="")
+    for response in client.responses():
+        client.ask(A, B, type_url=response.type_url, nonce=response.nonce)
+    client.shelf.drop(A)
+    client.changed(A)
+    assert [response.type_url for response in client.responses()] == [LISTENERS, ENDPOINTS, CLUSTERS]
+    assert client.responses() == []
+
+
+def test_endpoints_that_are_gone_wait_for_those_that_changed(client: SotwClient) -> None:
+    client.ask(A, B)
+    client.response()
+    client.ask(A, B)
+    client.shelf.drop(A)
+    client.shelf.put(B, "2")
+    client.changed(A, B)
+    assert names(client.response()) == [B]
+    client.ask(A, B)
+    assert names(client.response()) == [A]
+
+
+def test_a_response_that_holds_everything_says_at_once_what_is_gone() -> None:
+    client = SotwClient(Shelf(A, B), CLUSTERS)
+    client.ask(A, B)
+    client.response()
+    client.ask(A, B)
+    client.shelf.drop(A)
+    client.shelf.put(B, "2")
+    client.changed(A, B)
+    assert len(client.response().resources) == 1
+    client.ask(A, B)
+    assert client.responses() == []
+
+
+def test_what_is_gone_and_asked_for_again_is_answered_at_once(client: SotwClient) -> None:
+    client.ask(A, B)
+    client.response()
+    client.ask(A, B)
+    client.shelf.drop(A)
+    client.changed(A)
+    client.ask(A, B, nonce=client.last.nonce)
+    assert names(client.response()) == [B, A]
+
+
+def test_removals_are_put_off_once_however_much_keeps_changing(client: SotwClient) -> None:
+    client.ask(A, B)
+    client.response()
+    client.ask(A, B)
+    client.shelf.drop(A)
+    for version in "23":
+        client.shelf.put(B, version)
+        client.changed(A, B)
+        said = names(client.response())
+        client.ask(A, B)
+    assert said == [B, A]

@@ -10,7 +10,7 @@ import grpc
 import grpc.aio
 import structlog
 
-from ..errors import ProtocolError, ServeError
+from ..errors import LimitExceeded, ProtocolError, ServeError
 from ..xds.delta import Incremental
 from ..xds.resource_type import (
     ADS_SERVICE,
@@ -144,7 +144,7 @@ class XdsServer:
             except ProtocolError as error:
                 self._metrics.protocol_errors.inc()
                 log.warning("stream ended: the client broke the protocol", peer=session.peer, why=str(error))
-                await context.abort(grpc.StatusCode.INVALID_ARGUMENT, str(error))
+                await context.abort(_status(error), str(error))
 
         return serve
 
@@ -187,6 +187,11 @@ class XdsServer:
                     return
         finally:
             reader.cancel()
+
+
+def _status(error: ProtocolError) -> grpc.StatusCode:
+    too_much = isinstance(error, LimitExceeded)
+    return grpc.StatusCode.RESOURCE_EXHAUSTED if too_much else grpc.StatusCode.INVALID_ARGUMENT
 
 
 async def _why_not(listen: str) -> str:

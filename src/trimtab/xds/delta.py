@@ -37,6 +37,11 @@ class Incremental:
         return data == encode_ack(subscription.type_url, subscription.delivery.nonce)
 
     @staticmethod
+    def sends_whole(type_url: str) -> bool:
+        """Whether every response of this type holds all that is subscribed: never."""
+        return False
+
+    @staticmethod
     def encode(
         subscription: Subscription,
         batch: Batch,

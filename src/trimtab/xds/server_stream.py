@@ -5,11 +5,15 @@ from collections.abc import Callable, Collection, Hashable, Iterable
 from functools import partial
 from typing import Any, Protocol
 
-from ..errors import ProtocolError
+from ..errors import LimitExceeded, ProtocolError
 from .discovery import ClientNode
 from .resource import Audience, Resource, Resources
 from .resource_type import PUSH_ORDER, SHORT_NAMES
 from .subscription import Batch, Subscription
+
+TYPES_MAX = 16
+"""How many resource types one stream may ask for: more than xDS has that any client asks for on its own."""
+_SERVED = ", ".join(SHORT_NAMES)
 
 
 class Wire(Protocol):
@@ -25,6 +29,10 @@ class Wire(Protocol):
 
     def is_plain_ack(self, data: bytes, subscription: Subscription) -> bool:
         """Whether these bytes can only be an ACK of the newest response that asks for what is followed already."""
+        ...
+
+    def sends_whole(self, type_url: str) -> bool:
+        """Whether every response of this type holds all that is subscribed."""
         ...
 
     def encode(
@@ -122,7 +130,9 @@ class ServerStream:
         return subscription
 
     def _open(self, type_url: str) -> Subscription:
-        opened = Subscription(type_url)
+        if len(self._subscriptions) == TYPES_MAX:
+            raise LimitExceeded(f"more than {TYPES_MAX} resource types on one stream; served are {_SERVED}")
+        opened = Subscription(type_url, whole=self._wire.sends_whole(type_url))
         self._subscriptions = tuple(sorted((*self._subscriptions, opened), key=_push_order))
         return opened
 
@@ -147,8 +157,22 @@ class ServerStream:
         return False
 
     def next_response(self, now: float) -> tuple[Subscription, bytes] | None:
-        """The next response to write, made from the newest state; None: nothing to say."""
+        """The next response to write, made from the newest state; None: nothing to say.
+
+        First what is new or changed, in the order in which types are pushed; then, in the opposite order, what is gone: what
+        refers to others goes before what it refers to (xDS "Eventual consistency considerations").
+        """
+        gone = False
         for subscription in self._subscriptions:
+            if subscription.due:
+                get = partial(self._get, subscription)
+                if batch := subscription.take(get, removals=False):
+                    return subscription, self._respond(subscription, batch, get, now)
+                gone = True
+        return self._next_removal(now) if gone else None
+
+    def _next_removal(self, now: float) -> tuple[Subscription, bytes] | None:
+        for subscription in reversed(self._subscriptions):
             if subscription.due:
                 get = partial(self._get, subscription)
                 if batch := subscription.take(get):
@@ -174,7 +198,7 @@ class ServerStream:
 
     def _why_missing(self, subscription: Subscription, name: str) -> str:
         if subscription.type_url not in SHORT_NAMES:
-            return f"resources of type {subscription.type_url} are not served here; served are {', '.join(SHORT_NAMES)}"
+            return f"resources of type {subscription.type_url} are not served here; served are {_SERVED}"
         return self._resources.why_missing(name, self.audience)
 
     def _follow(self, subscription: Subscription, names: Iterable[str]) -> None:

@@ -53,6 +53,11 @@ class StateOfTheWorld:
         return data == encode_version(delivery.version) + repeated + encode_nonce(delivery.nonce)
 
     @staticmethod
+    def sends_whole(type_url: str) -> bool:
+        """Whether every response of this type holds all that is subscribed."""
+        return type_url in COMPLETE_STATE
+
+    @staticmethod
     def encode(
         subscription: Subscription,
         batch: Batch,

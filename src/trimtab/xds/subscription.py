@@ -7,6 +7,7 @@ responses: a response is made when the transport is ready for it, from the newes
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 
+from ..errors import LimitExceeded
 from .delivery import Delivery
 from .resource import Resource
 from .resource_type import WILDCARD
@@ -15,6 +16,8 @@ _ABSENT = ""
 """The version a client holds of what it was told does not exist."""
 
 
+NAMES_MAX = 50_000
+"""How many names one subscription may hold: a cluster has at most 10,000 services as Kubernetes is tested, with a few ports each."""
 _GIVEN_UP_KEPT = 1_000
 """So that a client that answers nothing cannot fill memory by changing its mind."""
 
@@ -46,6 +49,8 @@ class Subscription:
         "_given_up",
         "_held",
         "_owed",
+        "_put_off",
+        "_whole",
         "changed_at",
         "delivery",
         "ever_named",
@@ -56,8 +61,10 @@ class Subscription:
         "wildcard",
     )
 
-    def __init__(self, type_url: str) -> None:
+    def __init__(self, type_url: str, *, whole: bool = False) -> None:
+        """`whole`: every response holds all that is followed."""
         self.type_url = type_url
+        self._whole = whole
         self.names: frozenset[str] = frozenset()
         """Replaced, never changed, so that an ACK of thousands of names costs no copy of them."""
         self.wildcard = False
@@ -74,6 +81,8 @@ class Subscription:
         """When the oldest change was taken in that was not sent yet; None: there is none."""
         self._given_up: dict[str, str] = {}
         """What the client stopped following since the newest response was sent: it may arrive yet."""
+        self._put_off = False
+        """Whether it waits already to be told what is gone."""
         self._expected = False
         self.repeated: bytes | None = None
         """The part of an encoded request that asks for just what is followed now; None: no request was so plain."""
@@ -90,9 +99,13 @@ class Subscription:
     def subscribe(self, names: Iterable[str], everything: Iterable[str] = ()) -> None:
         """Follow `names`. Each is owed an answer, even if it was asked for and sent before.
 
-        `everything` are the names a wildcard stands for.
+        `everything` are the names a wildcard stands for. Raises LimitExceeded.
         """
         named = dict.fromkeys(names)
+        if len(self.names) + len(named) > NAMES_MAX and len(self.names.union(named)) > NAMES_MAX:
+            raise LimitExceeded(
+                f"more than {NAMES_MAX} names of {self.type_url} on one stream; ask for everything (`*`), or on several streams"
+            )
         if WILDCARD in named:
             del named[WILDCARD]
             self.wildcard = self._expected = True
@@ -157,15 +170,32 @@ class Subscription:
         """
         return bool(self._owed or self._expected or (self._changed and not self.delivery.outstanding))
 
-    def take(self, get: Callable[[str], Resource | None]) -> Batch:
-        """All that is due, from the newest state. From here on it counts as sent; the batch may be empty."""
+    def take(self, get: Callable[[str], Resource | None], *, removals: bool = True) -> Batch:
+        """All that is due, from the newest state. From here on it counts as sent; the batch may be empty.
+
+        Without `removals`, what is gone stays due: nothing may be taken away before what takes its place is there. Only an
+        answer is complete in any case, and a response that holds everything cannot but leave out what is gone.
+        """
         owed, self._owed = self._owed, {}
         changed, self._changed = self._changed, {}
         batch = Batch({}, [], [], self._expected, self.changed_at)
+        removals = removals or bool(owed) or self._expected
         self._expected, self.changed_at = False, None
+        gone: list[str] = []
         for name in owed | changed if owed else changed:
             if name in self.names or self.wildcard:
-                self._take(name, get(name), name in owed, batch)
+                if (resource := get(name)) is None and not removals and self._held.get(name):
+                    gone.append(name)
+                else:
+                    self._take(name, resource, name in owed, batch)
+        # Put off once, not for as long as other resources keep changing.
+        put_off = bool(gone) and not (batch.resources and (self._whole or self._put_off))
+        if put_off:
+            self._changed, self.changed_at = dict.fromkeys(gone), batch.changed_at
+        else:
+            for name in gone:
+                self._take(name, None, False, batch)
+        self._put_off = put_off
         return batch
 
     def _take(self, name: str, resource: Resource | None, owed: bool, batch: Batch) -> None:
