@@ -75,7 +75,7 @@ def _measure_shards(count: int) -> Measure:
 
 
 def _measure(strategy: str, nodes: int, effects: bool) -> Measure:
-    balancer = _busy(strategy, nodes) if effects else _balancer(Policy(strategy, max_connections=nodes), nodes)
+    balancer = _busy(strategy, nodes) if effects else ready_balancer(nodes, Policy(strategy, max_connections=nodes))
     return _picks(balancer, [Request("/shop.Shop/Buy", attributes={"hash_key": "tenant-7"})] * PICKS)
 
 
@@ -93,7 +93,9 @@ def _picks(balancer: Balancer, requests: Sequence[Request]) -> Measure:
     return measure
 
 
-def _balancer(policy: Policy, nodes: int) -> Balancer:
+def ready_balancer(nodes: int, policy: Policy | None = None) -> Balancer:
+    """A balancer whose nodes are all connected; a tenth of them came later."""
+    policy = policy or Policy()
     endpoints = tuple(Endpoint(f"10.0.{i // 250}.{i % 250 + 1}", 8080, weight=_weight(policy, i)) for i in range(nodes))
     balancer = _made(policy)
     _assign(balancer, endpoints[: nodes - nodes // 10])
@@ -102,7 +104,7 @@ def _balancer(policy: Policy, nodes: int) -> Balancer:
 
 
 def _busy(strategy: str, nodes: int) -> Balancer:
-    balancer = _balancer(_every_effect(Policy(strategy, max_connections=nodes)), nodes)
+    balancer = ready_balancer(nodes, _every_effect(Policy(strategy, max_connections=nodes)))
     _set_to_work(balancer, nodes)
     return balancer
 

@@ -10,14 +10,16 @@ from rich.console import Console
 import trimtab
 import trimtab.aio
 
+from . import unary_call_own
 from .bench_fleet import TARGET, BenchFleet, bench_fleet
 from .contest import Measure, interleave
 from .echo_server import METHOD
 from .report import print_contest
 
 CONCURRENCY = 50
-CALLS = 2_000
-ROUNDS = 40
+# Many short rounds: what else the machine does changes more slowly than contenders take turns.
+CALLS = 400
+ROUNDS = 200
 PAYLOAD = b"x" * 100
 # Without it two channels to one address share a connection, and with it each other's load.
 OWN_CONNECTION = [("grpc.use_local_subchannel_pool", 1)]
@@ -25,12 +27,13 @@ ROUND_ROBIN = [*OWN_CONNECTION, ("grpc.service_config", '{"loadBalancingConfig":
 
 
 async def run(console: Console) -> None:
-    """One backend against a plain channel; ten backends against grpcio's round_robin."""
+    """One backend against a plain channel; ten backends against grpcio's round_robin; our own code alone."""
     with bench_fleet(1) as fleet:
         await _asyncio(console, "asyncio unary call, one backend", fleet, "plain grpc.aio")
         await _sync(console, fleet)
     with bench_fleet(10) as fleet:
         await _asyncio(console, "asyncio unary call, ten backends", fleet, "grpcio round_robin")
+    await unary_call_own.run(console)
 
 
 async def _asyncio(console: Console, title: str, fleet: BenchFleet, baseline: str) -> None:

@@ -1,6 +1,5 @@
 """The slow path: keeps the nodes of one service and publishes a plan for picking whenever something about them changes."""
 
-import itertools
 import random
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -21,12 +20,12 @@ from .outliers import Outliers
 from .pick import Pick
 from .picker import Picker, Strategy
 from .plan import Plan, plan
-from .quota import Quota
+from .quota import Rations
 from .recorder import Recorder
 from .registry import strategy
 from .request import Request
 from .shards import Shards
-from .success import odds, recover
+from .success import recover
 from .zones import CALIBRATE_S, Zones
 
 REFRESH_S = 0.1
@@ -34,18 +33,8 @@ REFRESH_S = 0.1
 _AT_REST_S = 1.0
 """How often to count up afresh while nothing else changes: two threads that end calls of one node in the same moment may leave
 an old score behind, and an idle node must not be shunned for it."""
-_HARMLESS = 0.8
-"""With a success above it a node needs no quota: it could not get four times its fair share."""
 
 Tracer = Callable[[Request, Choice], object]
-
-
-def _next_granted_turn(limited: Sequence[Node], turn: int) -> float:
-    """When somebody's next pick is granted; asked so rarely that it costs a pick next to nothing."""
-    # A node that is being probed waits for its answer, however much is granted to it.
-    waiting = (node.quota for node in limited if node.proven or not node.outstanding)
-    due = min((quota.due_turn() for quota in waiting if quota is not None), default=float("inf"))
-    return max(due, turn + len(limited) // 4)
 
 
 class Balancer:
@@ -73,9 +62,7 @@ class Balancer:
         self._policy = Policy()
         self._wake = wake or self.refresh
         self._recorder = recorder
-        self._turns = itertools.count()
-        self._granted_turn = 0.0
-        """Picks before this one go to nodes without a quota."""
+        self._rations = Rations(rng)
         self._nodes: dict[tuple[str, int, str], Node] = {}
         self._fleet: set[Pick] = set()
         self._assignment: Assignment | None = None
@@ -184,13 +171,11 @@ class Balancer:
 
     def _rationed(self, plan: Plan, unlimited: Picker, request: Request) -> Node:
         """A node while some have a quota."""
-        turn = next(self._turns)
-        picker = unlimited if turn < self._granted_turn else plan.picker
+        turn = self._rations.count(plan.limited)
+        picker = plan.picker if self._rations.open else unlimited
         node = picker.pick(request) if self._tracer is None else self._traced(picker, request)
-        if node.quota is None or self._admitted(node, node.quota, turn):
+        if node.quota is None or self._rations.take(node, node.quota, turn):
             return node
-        # Until somebody's next pick is granted, nobody with a quota need be looked at.
-        self._granted_turn = _next_granted_turn(plan.limited, turn)
         return unlimited.pick(request)
 
     def _weighed(self, node: Node, now: float, request: Request) -> Pick:
@@ -205,11 +190,6 @@ class Balancer:
         if self._tracer is not None:
             self._tracer(request, choice)
         return choice.node
-
-    @staticmethod
-    def _admitted(node: Node, quota: Quota, turn: int) -> bool:
-        # A node that never answered is probed by one call at a time.
-        return (node.proven or not node.outstanding) and quota.admits(turn)
 
     def _too_many(self, limit: int) -> str:
         name = "" if self._assignment is None else f"{self._assignment.cluster}: "
@@ -290,7 +270,7 @@ class Balancer:
         ramp_up(nodes, self._policy, now)
         for node in nodes:
             self._age(node, now)
-        self._ration()
+        self._rations.deal(nodes)
         self._zones.refresh(nodes, now)
         self._publish()
         self._due_at = self._next_due_at(now)
@@ -335,7 +315,7 @@ class Balancer:
         node.load_of = LOADS[self._policy.load]
         node.feedback = self._feedback
         node.fleet = self._fleet if self._counts_fleet else None
-        node.boards = ()
+        node.places = ()
         if self._outliers is None:
             node.tally = node.ejected_until = None
         if self._policy.success_rate is None:
@@ -352,21 +332,6 @@ class Balancer:
         if node.utilization is not None:
             node.reported_weight = node.utilization.current(now, self._policy.weighted_round_robin)
         node.reweigh()
-
-    def _ration(self) -> None:
-        """Grant quotas where they are needed, at rates that follow from everybody's shares."""
-        nodes = self._nodes.values()
-        self._granted_turn = 0.0
-        total = sum(node.share * node.ramp for node in nodes)
-        for node in nodes:
-            if node.ramp == 1.0 and node.success > _HARMLESS and node.proven:
-                node.quota = None
-                continue
-            if node.quota is None:
-                node.quota = Quota(next(self._turns), self._rng.random())
-            fair = node.endpoint.weight * node.ramp / total
-            most = odds(node.success)
-            node.quota.rate = fair * (most if node.ramp == 1.0 and node.proven else min(1.0, most))
 
     def _next_due_at(self, now: float) -> float:
         """When something will have changed without anybody telling. Without calls nobody asks, and it costs nothing."""
@@ -400,6 +365,9 @@ class Balancer:
         if not levels:
             self._plan = self._published = None
             return
+        nodes = [node for level in levels for node in level.nodes]
+        limited = [node for node in nodes if node.quota is not None]
+        self._rations.hold(limited, anybody_else=len(limited) < len(nodes))
         spread = self._zones.spread(levels, self._nodes.values())
         state = [
             (level.share, node, node.quota is None, node.share, node.factor, node.reported_weight)

@@ -7,8 +7,8 @@ Mirrokni, Thorup, Zadimoghaddam, "Consistent Hashing with Bounded Loads" (2016):
 import random
 from bisect import bisect
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 from hashlib import blake2b
-from math import ceil
 
 from ..model import ConsistentHash as Settings
 from ..model import Policy
@@ -64,7 +64,9 @@ class _Ring:
             points += ((place, index) for place in places[identity][:count])
         points.sort()
         self.places = [place for place, _ in points]
-        self.owners = [owner for _, owner in points]
+        self.size = len(points)
+        # Twice around, for those who start near the end.
+        self.owners = [owner for _, owner in points] * 2
 
 
 class _RingPicker:
@@ -91,34 +93,32 @@ class _RingPicker:
         fleet = nodes[0].fleet
         calls = 1 + (len(fleet) if fleet is not None else sum(len(node.outstanding) for node in nodes))
         start = self._start(request)
-        home = owners[start]
-        if len(nodes[home].outstanding) < ceil(shares[home] * calls):
-            return nodes[home]
-        seen = {home}
-        for index in range(start + 1, start + len(owners)):
-            owner = owners[index % len(owners)]
-            if owner not in seen:
-                if len(nodes[owner].outstanding) < ceil(shares[owner] * calls):
-                    return nodes[owner]
-                seen.add(owner)
-                if len(seen) == len(nodes):
-                    break
-        return nodes[home]
+        for index in range(start, start + self._ring.size):
+            owner = owners[index]
+            node = nodes[owner]
+            # The paper's bound is rounded up, which changes nothing for a whole number of calls.
+            if len(node.outstanding) < shares[owner] * calls and not node.held:
+                return node
+        return nodes[owners[start]]
 
     def explain(self, request: Request) -> Choice:
         """The same pick beside the key's home."""
         home = self._nodes[self._ring.owners[self._start(request)]]
         node = self.pick(request)
-        why = "the key's home" if node is home else "the key's home is loaded beyond its bound"
+        why = "the key's home" if node is home else "the key's home has as much as it may have"
         return Choice.of(node, (home,) if node is home else (home, node), why)
 
     def _start(self, request: Request) -> int:
         """The key's place on the ring; any place for a request without a key."""
-        places, key = self._ring.places, self._key(request)
+        ring, key = self._ring, self._key(request)
         if key is None:
-            return int(self._random() * len(places))
-        data = key if isinstance(key, bytes) else str(key).encode()
-        return bisect(places, int.from_bytes(blake2b(data, digest_size=8).digest())) % len(places)
+            return int(self._random() * ring.size)
+        return bisect(ring.places, _place(key if isinstance(key, bytes | str) else str(key))) % ring.size
+
+
+@lru_cache(maxsize=1024)
+def _place(key: bytes | str) -> int:
+    return int.from_bytes(blake2b(key.encode() if isinstance(key, str) else key, digest_size=8).digest())
 
 
 def _places(identity: _Identity) -> tuple[int, ...]:

@@ -97,7 +97,7 @@ def _state(node: Node, belonging: Belonging, now: float, shard_label: str | None
         connectivity=node.connectivity.value,
         in_flight=node.in_flight,
         load=node.load,
-        score=node.score,
+        score=node.relative_load,
         weight=node.endpoint.weight,
         reported_weight=node.reported_weight,
         ramp=node.ramp,

@@ -49,7 +49,7 @@ class Feedback:
             if not node.proven:
                 node.proven = True
                 if node.ramp == 1.0:
-                    node.quota = None
+                    node.unlimit()
             if node.success < 1.0 and self._success is not None:
                 succeeded(node, self._clock(), self._success)
                 node.reweigh()

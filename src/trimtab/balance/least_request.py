@@ -8,6 +8,7 @@ from .choice import Choice
 from .node import Node
 from .picker import Picker
 from .request import Request
+from .scoreboard import Scoreboard
 from .shares import draw
 
 
@@ -25,7 +26,7 @@ class LeastRequest:
 
 
 class _LeastRequestPicker:
-    """Scans a list of scores that the nodes keep, not the nodes: `min` over floats is three times as fast."""
+    """Searches scores that the nodes write down, not the nodes."""
 
     __slots__ = ("_board", "_draw", "_nodes")
 
@@ -33,24 +34,18 @@ class _LeastRequestPicker:
         # In random order: among equals the next one after a random start is taken, and neighbours must not be the same for
         # every client.
         self._nodes = rng.sample(nodes, len(nodes))
-        self._board = [node.score for node in self._nodes]
+        self._board = Scoreboard([node.score for node in self._nodes])
         self._draw = draw(self._nodes, rng)
         for slot, node in enumerate(self._nodes):
             # The board before stays in use: a service has a second picker, over the nodes without a quota.
-            node.boards = (*node.boards[-1:], (self._board, slot))
+            node.places = (*node.places[-1:], self._board.place(slot))
 
     def pick(self, request: Request) -> Node:
-        board, start = self._board, self._draw()
-        least = min(board)
         try:
-            return self._nodes[board.index(least, start)]
+            return self._nodes[self._board.least(self._draw)]
         except ValueError:
-            pass
-        try:
-            return self._nodes[board.index(least)]
-        except ValueError:
-            # Another thread changed that score since.
-            return self._nodes[start]
+            # Another thread changed the least score since: anyone will do.
+            return self._nodes[self._draw()]
 
     def explain(self, request: Request) -> Choice:
         """The same pick with all candidates."""

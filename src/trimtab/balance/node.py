@@ -7,6 +7,7 @@ doubled in-flight count, the classic bug of client-side balancers, has no place 
 
 import enum
 from collections.abc import Callable
+from math import inf
 from typing import TYPE_CHECKING
 
 from ..model import Endpoint
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from .feedback import Feedback
     from .pick import Pick
     from .quota import Quota
+    from .scoreboard import Place
     from .tally import Tally
     from .utilization import Utilization
     from .zone import Zone
@@ -33,12 +35,12 @@ class Connectivity(enum.Enum):
 class Node:
     """One endpoint as this client experiences it. Kept by identity while the endpoint stays in the assignment.
 
-    The score, by which every strategy compares, is `load / (weight × ramp × success)`; lower is better. It is kept up to date
-    by whoever changes a part of it, because it is read far more often: `rescore` after the load, `reweigh` after the others.
+    The score, by which every strategy compares, is `load / (weight × ramp × success)`, or infinity while the node is held back;
+    lower is better. It is kept up to date by whoever changes a part of it, because it is read far more often: `rescore` after
+    the load, `reweigh` after the others.
     """
 
     __slots__ = (
-        "boards",
         "connectivity",
         "cost",
         "ejected_until",
@@ -48,11 +50,13 @@ class Node:
         "failures_in_row",
         "feedback",
         "fleet",
+        "held",
         "latency_at",
         "latency_s",
         "load_of",
         "on_drained",
         "outstanding",
+        "places",
         "priority",
         "proven",
         "quota",
@@ -100,6 +104,8 @@ class Node:
         """Whether it has ever answered; until then it gets one call at a time."""
         self.quota: Quota | None = None
         """How many picks it may have at most; None: as many as it wins."""
+        self.held = False
+        """Whether it has used up what its quota grants by now."""
         self.ejected_until: float | None = None
         """When it may take calls again, on the balancer's clock; None: it may now."""
         self.ejections = 0
@@ -117,7 +123,7 @@ class Node:
         """The picks in flight on all nodes together, where a strategy wants to know."""
         self.zone: Zone | None = None
         """Where it is; None: that makes no difference."""
-        self.boards: tuple[tuple[list[float], int], ...] = ()
+        self.places: tuple[Place, ...] = ()
         """Where strategies want the score written down."""
         self.factor = 1.0 / endpoint.weight
         self.score = 0.0
@@ -133,20 +139,29 @@ class Node:
         return self.load_of(self)
 
     @property
+    def relative_load(self) -> float:
+        """The score it has, or would have if it were not held back."""
+        return self.load_of(self) * self.factor
+
+    @property
     def share(self) -> float:
         """What it may take relative to others by weight and success, whatever its load."""
         return self.endpoint.weight * self.success
 
     def rescore(self) -> None:
-        """The load has changed."""
-        self.score = score = self.load_of(self) * self.factor
-        for board, slot in self.boards:
-            board[slot] = score
+        """The load has changed, or whether it is held back."""
+        self.score = score = inf if self.held else self.load_of(self) * self.factor
+        for place in self.places:
+            place.write(score)
 
     def reweigh(self) -> None:
         """Weight, ramp or success have changed."""
         self.factor = 1.0 / (self.endpoint.weight * self.ramp * self.success)
         self.rescore()
+
+    def unlimit(self) -> None:
+        """From now on it may have as many picks as it wins. Whoever says so rescores it."""
+        self.quota, self.held = None, False
 
     def retire(self, on_drained: "Callable[[Node], None]") -> None:
         """Let go of the node as soon as its last call has ended, which may be now."""

@@ -4,8 +4,18 @@ Strategies compare loads, and a node that was just added or fails at once has no
 0 and 1, no division makes 0 a fair share of 1; so the share is also enforced, in picks (docs/adr/0018).
 """
 
-_BURST = 1.5
-"""Picks that may be saved up: enough that a turn missed by chance is not lost, too few to stampede."""
+import itertools
+import random
+from collections.abc import Collection, Iterable, Sequence
+
+from .node import Node
+from .success import odds
+
+_BURST = 4.0
+"""Picks that may be saved up: enough that turns missed by chance are not lost (with 1.5 a node that ramps to 0.9 got 0.7, with 4
+it gets 0.85 to 0.9), too few to stampede."""
+_HARMLESS = 0.8
+"""With a success above it a node needs no quota: it could not get four times its fair share."""
 
 
 class Quota:
@@ -24,12 +34,81 @@ class Quota:
         """The number of the first pick that the node may have."""
         return self._turn + max(0.0, 1.0 - self._granted) / self.rate if self.rate else float("inf")
 
-    def admits(self, turn: int) -> bool:
-        """Whether the node may have the pick with number `turn`; if so it is used up."""
-        granted = min(_BURST, self._granted + (turn - self._turn) * self.rate)
+    def spend(self, turn: int) -> None:
+        """The node has the pick with number `turn`."""
+        self._granted = min(_BURST, self._granted + (turn - self._turn) * self.rate) - 1.0
         self._turn = turn
-        if granted < 1.0:
-            self._granted = granted
+
+
+class Rations:
+    """Which of the nodes that have a quota may be picked now.
+
+    One that may not has the score infinity, so that whoever compares scores passes it over and does not hide one that may.
+    `count` and `take` are called from any thread, the others in one at a time.
+    """
+
+    def __init__(self, rng: random.Random) -> None:
+        self._rng = rng
+        self._turns = itertools.count()
+        self._due_turn = 0.0
+        """When somebody's next pick is granted, as far as is known."""
+        self.open: set[Node] = set()
+        """Who may be picked, once each."""
+
+    def count(self, limited: Iterable[Node]) -> int:
+        """The number of this pick. Opens the nodes that are granted one by now."""
+        turn = next(self._turns)
+        if turn >= self._due_turn:
+            self._grant(limited, turn)
+        return turn
+
+    def take(self, node: Node, quota: Quota, turn: int) -> bool:
+        """Whether `node` may have the pick with number `turn`; if so it is used up."""
+        try:
+            self.open.remove(node)
+        except KeyError:
             return False
-        self._granted = granted - 1.0
+        quota.spend(turn)
+        self._due_turn = min(self._due_turn, quota.due_turn())
+        # Whoever counts the call that follows rescores it.
+        node.held = True
         return True
+
+    def deal(self, nodes: Collection[Node]) -> None:
+        """Grant quotas where they are needed, at rates that follow from everybody's shares."""
+        total = sum(node.share * node.ramp for node in nodes)
+        for node in nodes:
+            if node.ramp == 1.0 and node.success > _HARMLESS and node.proven:
+                if node.quota is not None:
+                    node.unlimit()
+                    node.rescore()
+                continue
+            if node.quota is None:
+                node.quota = Quota(next(self._turns), self._rng.random())
+            fair = node.endpoint.weight * node.ramp / total
+            most = odds(node.success)
+            node.quota.rate = fair * (most if node.ramp == 1.0 and node.proven else min(1.0, most))
+        self.open = {node for node in nodes if node in self.open and node.quota is not None}
+        self._due_turn = 0.0
+
+    def hold(self, limited: Sequence[Node], *, anybody_else: bool) -> None:
+        """Hold back those who may not be picked now; where there is nobody else, nobody."""
+        for node in limited:
+            held = anybody_else and node not in self.open
+            if node.held != held:
+                node.held = held
+                node.rescore()
+
+    def _grant(self, limited: Iterable[Node], turn: int) -> None:
+        due_turn = float("inf")
+        for node in limited:
+            # A node that never answered is probed by one call at a time.
+            if (quota := node.quota) is None or node in self.open or not (node.proven or not node.outstanding):
+                continue
+            if (due := quota.due_turn()) <= turn:
+                self.open.add(node)
+                node.held = False
+                node.rescore()
+            else:
+                due_turn = min(due_turn, due)
+        self._due_turn = due_turn

@@ -39,7 +39,8 @@ def weights(nodes: Sequence[Node]) -> list[tuple[float, Node]]:
 def _scaled(weights: Sequence[float]) -> list[int]:
     mean = sum(weights) / len(weights)
     clamped = [min(max(weight, mean / _SPREAD), mean * _SPREAD) for weight in weights]
-    return [max(1, round(weight / max(clamped) * _MAX)) for weight in clamped]
+    largest = max(clamped)
+    return [max(1, round(weight / largest * _MAX)) for weight in clamped]
 
 
 class _StridePicker:

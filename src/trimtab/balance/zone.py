@@ -74,7 +74,7 @@ def calibrate(nodes: Iterable[Node], now: float, elapsed_s: float) -> None:
     forgotten = 1.0 - exp(-elapsed_s / _MEMORY_S)
     seen = {}
     for zone, members in groups.items():
-        zone.age(sum(node.score for node in members) / len(members), forgotten)
+        zone.age(sum(node.relative_load for node in members) / len(members), forgotten)
         seen[zone] = zone.totals(sum(_unfinished_s(node, now) for node in members))
     calls, time_s = (sum(column) for column in zip(*seen.values(), strict=True)) if seen else (0.0, 0.0)
     if not calls or not time_s:
@@ -93,5 +93,5 @@ def _unfinished_s(node: Node, now: float) -> float:
 def _unit(nodes: Sequence[Node]) -> float:
     """What a few calls add to a score."""
     in_flight = sum(node.in_flight for node in nodes)
-    score = sum(node.score for node in nodes)
+    score = sum(node.relative_load for node in nodes)
     return _FEW * (score / in_flight if score else sum(node.factor for node in nodes) / len(nodes))

@@ -42,7 +42,14 @@ class SyncCalls(MethodCalls):
         self._owner = owner
 
     def _blocking(
-        self, how: str, request: Any, timeout: float | None, metadata: Any, wait_for_ready: Any, **rest: Any
+        self,
+        how: str,
+        request: Any,
+        timeout: float | None,
+        metadata: Any,
+        credentials: grpc.CallCredentials | None,
+        wait_for_ready: bool | None,
+        compression: grpc.Compression | None,
     ) -> Any:
         """Conduct a call to its end, with the method `how` of grpc's multi-callable."""
         context = self._context(metadata)
@@ -55,13 +62,17 @@ class SyncCalls(MethodCalls):
         try:
             conduct = self._callables.get(pick.node) or self._callable_for(pick.node)
             if reports:
-                answered, call = conduct.with_call(request, timeout=timeout, metadata=asking(metadata), **rest)
-                outcome = with_report(OK, call.trailing_metadata())
-                return (answered, call) if how else answered
-            if how:
+                conduct, metadata = conduct.with_call, asking(metadata)
+            elif how:
                 conduct = getattr(conduct, how)
-            response = conduct(request, timeout=timeout, metadata=metadata, **rest)
+            response = conduct(
+                request, timeout=timeout, metadata=metadata, credentials=credentials, compression=compression
+            )
             outcome = OK
+            if reports:
+                answered, call = response
+                outcome = with_report(OK, call.trailing_metadata())
+                return response if how else answered
         except grpc.RpcError as error:
             outcome = outcome_of(error.code())
             if reports:
@@ -72,27 +83,43 @@ class SyncCalls(MethodCalls):
         return response
 
     def _started(
-        self, how: str, request: Any, timeout: float | None, metadata: Any, wait_for_ready: Any, **rest: Any
+        self,
+        how: str,
+        request: Any,
+        timeout: float | None,
+        metadata: Any,
+        credentials: grpc.CallCredentials | None,
+        wait_for_ready: bool | None,
+        compression: grpc.Compression | None,
     ) -> Any:
         """Start a future or a stream: grpc's own if there is an endpoint for it, else one that stands for it."""
         context = self._context(metadata)
-        start = partial(self._start, how, request, metadata, rest)
         pick = self._placed(context, wait_for_ready)
         if pick is not None:
-            return start(pick, timeout)
+            return self._start(how, request, metadata, credentials, compression, pick, timeout)
         loop = self._owner.prepare()
+        start = partial(self._start, how, request, metadata, credentials, compression)
         deferred = DeferredCall(start, Deadline(timeout), self._owner.notify)
         deferred.place(self._cluster, context, bool(wait_for_ready), loop)
         return deferred
 
-    def _start(self, how: str, request: Any, metadata: Any, rest: Any, pick: Pick, timeout: float | None) -> Any:
+    def _start(
+        self,
+        how: str,
+        request: Any,
+        metadata: Any,
+        credentials: grpc.CallCredentials | None,
+        compression: grpc.Compression | None,
+        pick: Pick,
+        timeout: float | None,
+    ) -> Any:
         try:
             begin = self._callables.get(pick.node) or self._callable_for(pick.node)
             if how:
                 begin = getattr(begin, how)
             if self._cluster.wants_reports:
                 metadata = asking(metadata)
-            call = begin(request, timeout=timeout, metadata=metadata, **rest)
+            call = begin(request, timeout=timeout, metadata=metadata, credentials=credentials, compression=compression)
         except BaseException:
             pick.abandon()
             raise
@@ -144,9 +171,7 @@ class _Unary(SyncCalls):
         wait_for_ready: bool | None = None,
         compression: grpc.Compression | None = None,
     ) -> Any:
-        return self._blocking(
-            "", request, timeout, metadata, wait_for_ready, credentials=credentials, compression=compression
-        )
+        return self._blocking("", request, timeout, metadata, credentials, wait_for_ready, compression)
 
     def with_call(
         self,
@@ -157,9 +182,7 @@ class _Unary(SyncCalls):
         wait_for_ready: bool | None = None,
         compression: grpc.Compression | None = None,
     ) -> Any:
-        return self._blocking(
-            "with_call", request, timeout, metadata, wait_for_ready, credentials=credentials, compression=compression
-        )
+        return self._blocking("with_call", request, timeout, metadata, credentials, wait_for_ready, compression)
 
     def future(
         self,
@@ -170,9 +193,7 @@ class _Unary(SyncCalls):
         wait_for_ready: bool | None = None,
         compression: grpc.Compression | None = None,
     ) -> Any:
-        return self._started(
-            "future", request, timeout, metadata, wait_for_ready, credentials=credentials, compression=compression
-        )
+        return self._started("future", request, timeout, metadata, credentials, wait_for_ready, compression)
 
 
 class _Streamed(SyncCalls):
@@ -187,9 +208,7 @@ class _Streamed(SyncCalls):
         wait_for_ready: bool | None = None,
         compression: grpc.Compression | None = None,
     ) -> Any:
-        return self._started(
-            "", request, timeout, metadata, wait_for_ready, credentials=credentials, compression=compression
-        )
+        return self._started("", request, timeout, metadata, credentials, wait_for_ready, compression)
 
 
 class UnaryUnary(_Unary, grpc.UnaryUnaryMultiCallable):  # type: ignore[type-arg]

@@ -1,0 +1,79 @@
+"""A limited node gets what its quota grants, whichever strategy chooses, and nobody else's is wasted on the way."""
+
+import random
+
+import pytest
+
+from tests.balance import fleet
+from tests.balance.virtual import REQUEST, steady, world
+from trimtab.balance import Node, Outcome
+from trimtab.balance.quota import Rations
+from trimtab.model import Policy
+
+SLOW_START = 3600.0
+
+
+def limited(count: int, ramp: float) -> tuple[list[Node], list[Node]]:
+    """Ten full nodes, and `count` that ramp."""
+    nodes = fleet.nodes(10 + count)
+    for node in nodes[10:]:
+        node.ramp = ramp
+        node.reweigh()
+    return nodes[:10], nodes[10:]
+
+
+def test_a_node_without_credit_is_never_the_best() -> None:
+    full, ramping = limited(2, 0.5)
+    rations = Rations(random.Random(1))
+    rations.deal([*full, *ramping])
+    rations.hold(ramping, anybody_else=True)
+    assert all(node.score == float("inf") for node in ramping)
+    turns = 0
+    while not rations.open:
+        turn = rations.count(ramping)
+        turns += 1
+    # Two nodes with 1/22 of the picks each, and a head start by chance.
+    assert turns <= 22
+    node = next(iter(rations.open))
+    assert node.score == 0.0
+    assert node.quota is not None
+    assert rations.take(node, node.quota, turn)
+    assert not rations.take(node, node.quota, turn)
+    node.rescore()
+    assert node.score == float("inf")
+
+
+def test_where_everybody_is_limited_nobody_is_held_back() -> None:
+    nodes = fleet.nodes(3)
+    for node in nodes:
+        node.proven = False
+    rations = Rations(random.Random(1))
+    rations.deal(nodes)
+    rations.hold(nodes, anybody_else=True)
+    assert {node.score for node in nodes} == {float("inf")}
+    rations.hold(nodes, anybody_else=False)
+    assert {node.score for node in nodes} == {0.0}
+
+
+@pytest.mark.parametrize("strategy", ["p2c", "least_request", "round_robin", "weighted_round_robin", "random"])
+@pytest.mark.parametrize("count", [1, 10])
+@pytest.mark.parametrize("ramp", [0.1, 0.5, 0.8])
+def test_newcomers_get_what_the_ramp_says(strategy: str, count: int, ramp: float) -> None:
+    shop, _ = world(10, Policy(strategy, slow_start_s=SLOW_START, slow_start_min=ramp))
+    shop.run(1, 200, steady(0.01))
+    newcomers = shop.assign(*fleet.endpoints(10 + count))
+    counts = shop.run(60, 200, steady(0.01))
+    assert {node.ramp for node in newcomers} == {ramp}
+    fair = count * ramp / (10 + count * ramp)
+    assert sum(counts[node] for node in newcomers) / counts.total() == pytest.approx(fair, rel=0.1)
+
+
+def test_a_key_whose_home_is_held_back_goes_on_to_the_next_node() -> None:
+    shop, _ = world(4, Policy("consistent_hash", slow_start_s=SLOW_START))
+    shop.run(1, 200, steady(0.01))
+    newcomers = shop.assign(*fleet.endpoints(8))
+    picks = [shop.balancer.pick(REQUEST) for _ in range(200)]
+    for pick in picks:
+        assert pick is not None
+        pick.done(Outcome("OK"))
+    assert sum(pick.node in newcomers for pick in picks if pick is not None) <= 8
