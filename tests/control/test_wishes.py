@@ -111,6 +111,12 @@ def test_local_traffic_falls_back_to_what_terminates_there_and_still_serves() ->
     assert {one.address: one.health for one in endpoints(made, node="n2")} == {"10.0.0.2": Health.HEALTHY}
 
 
+def test_a_policy_by_which_zones_are_no_matter_goes_first() -> None:
+    made = store(policy="zone: off", traffic_distribution="PreferSameZone")
+    assert told(made, zone="a") == [(0, ["1", "2", "3", "4", "5"])]
+    assert told(store(policy="zone: off", internal_traffic_policy="Local"), node="n2") == [(0, ["3"])]
+
+
 def test_the_node_of_a_client_is_that_of_its_pod() -> None:
     assert told(store(internal_traffic_policy="Local"), pod_ip="10.0.0.4") == [(0, ["4", "5"])]
 

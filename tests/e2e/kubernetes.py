@@ -47,6 +47,8 @@ class Service:
     port_name: str = "grpc"
     policy: Mapping[str, Any] | None = None
     second_port: int | None = None
+    spec: Mapping[str, Any] = field(default_factory=dict, hash=False)
+    """What else its spec says."""
 
     @property
     def target(self) -> str:
@@ -98,7 +100,7 @@ def _service(service: Service) -> dict[str, Any]:
     policy = service.policy
     annotations = {} if policy is None else {"trimtab.dev/policy": yaml.safe_dump(dict(policy))}
     metadata = {"name": service.name, "namespace": NAMESPACE, "annotations": annotations}
-    return {"apiVersion": "v1", "kind": "Service", "metadata": metadata, "spec": {"ports": ports}}
+    return {"apiVersion": "v1", "kind": "Service", "metadata": metadata, "spec": {**service.spec, "ports": ports}}
 
 
 def _slices(service: Service, pods: Sequence[Pod]) -> Iterator[dict[str, Any]]:

@@ -78,7 +78,7 @@ def _join_port(
         assignment=Assignment(str(ref), _by_locality(merged)),
         policy=policy,
         http2=_speaks_http2(port),
-        wish=_wish(service, slices, port.name or "", place),
+        wish=_wish(service, slices, policy, port.name or "", place),
         external=_external(service, port),
     )
 
@@ -90,8 +90,8 @@ def _external(service: Service, port: ServicePortSpec) -> DnsTarget | None:
     return DnsTarget(service.spec.external_name, port.port)
 
 
-def _wish(service: Service, slices: Iterable[EndpointSlice], port_name: str, place: Place) -> Wish:
-    if not (wish := Wish.of(service.spec)):
+def _wish(service: Service, slices: Iterable[EndpointSlice], policy: Policy, port_name: str, place: Place) -> Wish:
+    if not (wish := Wish.of(service.spec, policy)):
         return wish
     pairs = (pair for part in slices for pair in paired(part, port_name, place))
     return replace(wish, near={found.identity: near(listed, locality.zone) for listed, (found, locality) in pairs})

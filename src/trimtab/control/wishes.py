@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from itertools import count
 
-from ..model import Assignment, Endpoint, Health, LocalityEndpoints
+from ..model import Assignment, Endpoint, Health, LocalityEndpoints, Policy
 from .kubernetes import ServiceSpec, SliceEndpoint
 
 _SAME_ZONE = frozenset({"PreferClose", "PreferSameZone"})
@@ -55,9 +55,12 @@ class Wish:
         return self.same_zone or self.same_node or self.node_only
 
     @classmethod
-    def of(cls, spec: ServiceSpec) -> "Wish":
-        """The wish that the fields of a Service express; whom its endpoints are near is not known yet."""
-        distribution = spec.traffic_distribution
+    def of(cls, spec: ServiceSpec, policy: Policy) -> "Wish":
+        """The wish that the fields of a Service express; whom its endpoints are near is not known yet.
+
+        A policy by which zones are no matter goes before what the Service prefers: it was written for this.
+        """
+        distribution = "" if policy.zone == "off" else spec.traffic_distribution
         return cls(
             # What prefers its Node prefers its zone to the rest of the world.
             same_zone=distribution in _SAME_ZONE or distribution == _SAME_NODE,
