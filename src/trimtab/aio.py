@@ -29,6 +29,7 @@ def channel(
     control_plane: str | None = None,
     authority: str | None = None,
     recorder: Recorder | None = None,
+    fallback: str | None = None,
 ) -> AioChannel:
     """A `grpc.aio.Channel` that picks one of the service's endpoints for every call.
 
@@ -40,9 +41,12 @@ def channel(
     Calls are balanced by `policy`, else as the control plane says, which may change while the channel lives. `recorder` is told of
     every call; `trimtab.recorders` has those for Prometheus and OpenTelemetry.
 
+    `fallback` is what plain gRPC is to dial, such as `dns:///payments.prod:8080`, when no control plane could be reached for five
+    seconds; the channel returns as soon as one tells it of the service.
+
     Raises TargetError, BootstrapError or PolicyError.
     """
     service, connections = described(
-        target, credentials, options, compression, policy, bootstrap, control_plane, authority, recorder
+        target, credentials, options, compression, policy, bootstrap, control_plane, authority, recorder, fallback
     )
     return AioChannel(service, connections, tuple(interceptors or ()))

@@ -16,9 +16,10 @@ from .aio_calls import CALLS
 from .aio_connection import AioConnection
 from .aio_deferred import DeferredCall
 from .aio_interceptors import intercepted, of_arity
-from .cluster import Cluster, Service
+from .cluster import Cluster
 from .connection_options import ConnectionOptions, to_grpc
 from .method import Method
+from .service import Service
 
 
 class AioChannel(grpc.aio.Channel):

@@ -20,7 +20,7 @@ class AioConnection:
         report: Callable[[Connectivity], object],
         common: ConnectionOptions,
     ) -> None:
-        target, options = grpc_target(endpoint), common.within(timeout_s)
+        target, options = grpc_target(endpoint), common.to(endpoint, timeout_s)
         if common.credentials is None:
             self.channel = grpc.aio.insecure_channel(target, options, common.compression)
         else:

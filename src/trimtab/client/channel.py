@@ -10,11 +10,12 @@ import grpc
 from ..balance import Connectivity, Explanation, Tracer
 from ..model import Endpoint
 from .calls import CALLS
-from .cluster import Cluster, Service
+from .cluster import Cluster
 from .connection import SyncConnection
 from .connection_options import ConnectionOptions
 from .loop import Loop, ThreadLoop
 from .method import Method
+from .service import Service
 from .subscribers import Callback, Subscribers
 
 

@@ -10,17 +10,17 @@ import sys
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Protocol
 
-from ..balance import Balancer, Changes, Connectivity, Explanation, Node, Pick, Recorder, Request, Tracer, explain
+from ..balance import Balancer, Changes, Connectivity, Explanation, Node, Pick, Request, Tracer, explain
 from ..errors import NoEndpoints, PolicyError, Unavailable
 from ..model import Assignment, Endpoint, Policy, Seat
 from . import discoveries
-from .bootstrap import Bootstrap
 from .discovery import Discovery, News
 from .loop import Loop
+from .service import Service
 from .warm_up import GRACE_S, Gate, WarmUp
+from .whereabouts import FALLBACK_AFTER_S, Whereabouts
 
 logger = logging.getLogger(__name__)
 
@@ -40,17 +40,6 @@ class Connection(Protocol):
 
 Connect = Callable[[Endpoint, float, Callable[[Connectivity], object]], Connection]
 """Opens a connection, of which an attempt may take so many seconds, and reports its states, in the channel's loop, from then on."""
-
-
-@dataclass(frozen=True, slots=True)
-class Service:
-    """Which service, found where, balanced how."""
-
-    name: str
-    bootstrap: Bootstrap
-    policy: Policy | None = None
-    """None: as the control plane says."""
-    recorder: Recorder | None = None
 
 
 class Cluster:
@@ -78,7 +67,7 @@ class Cluster:
         self._connections: set[Connection] = set()
         self._warm_up: WarmUp | None = None
         self._assigned = False
-        self._confirmed_at: float | None = None
+        self._where = Whereabouts(service.name, service.fallback)
         self._refused: Unavailable | None = None
         self._waiters: dict[Callable[[], object], None] = {}
         self.closed = False
@@ -93,6 +82,10 @@ class Cluster:
         self._loop = loop
         self._discovery = discoveries.current().acquire(self._bootstrap)
         self._discovery.subscribe(self.name, self._heard, policy=self._follows_policy)
+        if self.policy.mode == "passthrough":
+            self._in_loop(self._move)
+        elif self._where.fallback is not None:
+            self._in_loop(loop.call_later, FALLBACK_AFTER_S, self._fall_back)
 
     def close(self) -> None:
         """Take no more calls, and no more news. Connections stay until `disconnect`."""
@@ -137,8 +130,7 @@ class Cluster:
     def explain(self) -> Explanation:
         """How every node stands, and why it is these."""
         shards, label = self.policy.shards, None
-        stale_s = None if self._confirmed_at is None else max(0.0, time.time() - self._confirmed_at)
-        where = "the control plane" if stale_s is None else f"disk, {stale_s:.0f} s old"
+        where, stale_s = self._where.describe(self.policy), self._where.stale_s
         part = str(self._balancer.part)
         if shards is not None:
             label, part = shards.label, f"shards by {shards.label}, each used up to max_connections"
@@ -177,8 +169,10 @@ class Cluster:
 
     def refusal(self, request: Request | None = None) -> Unavailable | None:
         """Why waiting is pointless as things stand, for `request` or for any; None: it is not."""
-        if self._refused is not None and not self._assigned:
+        if self._refused is not None and not self._assigned and not self.nodes:
             return self._refused
+        if nowhere := self._where.nowhere(self.policy):
+            return NoEndpoints(f"{self.name}: {nowhere}")
         if self._assigned and not self._balancer.waiting and not self.nodes:
             if nobody := self._balancer.why_nobody:
                 return NoEndpoints(f"{self.name}: {nobody}")
@@ -198,7 +192,7 @@ class Cluster:
 
     def awaited(self) -> str:
         """What a call without a node waits for, and how it stands with it."""
-        if not self._assigned:
+        if not self._assigned and not self.nodes:
             found = self._discovery.describe() if self._discovery is not None else "discovery has not started"
             return f"{self.name}: no endpoints known yet; {found}"
         ready = sum(node.connectivity is Connectivity.READY for node in self.nodes)
@@ -208,7 +202,7 @@ class Cluster:
         """The service and how it does, for a repr."""
         ready = sum(node.connectivity is Connectivity.READY for node in self.nodes)
         in_flight = sum(node.in_flight for node in self.nodes)
-        stale = "" if self._confirmed_at is None else ", known from disk"
+        stale = "" if self._where.stale_s is None else ", known from disk"
         counts = (
             "closed" if self.closed else f"{len(self.nodes)} endpoints, {ready} ready, {in_flight} in flight{stale}"
         )
@@ -269,7 +263,7 @@ class Cluster:
             self._follow(self._balancer.seated(news))
         elif isinstance(news, Unavailable):
             self._refused = news
-            if self._confirmed_at is not None:
+            if self._where.stale_s is not None:
                 # What was kept on disk is no more, says who knows.
                 self._assign(Assignment(self.name))
                 self._assigned = False
@@ -282,6 +276,7 @@ class Cluster:
         if isinstance(policy, Policy):
             if policy == self._balancer.policy:
                 return
+            before = self._where.plain(self.policy)
             try:
                 changes = self._balancer.adopt(policy)
             except PolicyError as error:
@@ -290,16 +285,39 @@ class Cluster:
                 logger.info("%s: balanced by %s now", self.name, policy)
                 self.wants_reports = self._balancer.wants_reports
                 self._follow(changes)
+                if before != self._where.plain(policy) or policy.mode == "passthrough":
+                    self._move()
                 return
         logger.warning("%s: the control plane's policy cannot be honoured, the last one stays: %s", self.name, policy)
 
     def _assign(self, assignment: Assignment) -> None:
-        if not self._balancer.nodes:
-            self._warm_up = WarmUp()
-        self._assigned, self._confirmed_at = True, assignment.confirmed_at
+        self._assigned = True
+        self._where.heard(assignment)
+        self._move()
+
+    def _fall_back(self) -> None:
+        """No control plane may have been reached in time."""
+        if self.closed or self._assigned:
+            return
+        if self._refused is not None or self.control_plane_answers:
+            # It is there, and may say something yet.
+            assert self._loop is not None
+            self._loop.call_later(FALLBACK_AFTER_S, self._fall_back)
+            return
+        self._where.fell_back = True
+        self._move()
+        self._changed()
+
+    def _move(self) -> None:
+        """Calls go where they may go now, which may be another place altogether: to plain gRPC, or back."""
+        if (assignment := self._where.current(self.policy)) is None:
+            return
         changes = self._balancer.update(assignment)
+        if changes.opened and len(changes.opened) == len(self.nodes):
+            self._warm_up = WarmUp()
         opened, closed = len(changes.opened), len(changes.closed)
-        logger.info("%s: %d endpoints, %d new, %d gone", self.name, len(assignment), opened, closed)
+        where = self._where.describe(self.policy)
+        logger.info("%s: %d endpoints from %s, %d new, %d gone", self.name, len(assignment), where, opened, closed)
         self._follow(changes)
 
     def _follow(self, changes: Changes) -> None:

@@ -26,7 +26,7 @@ class SyncConnection:
         common: ConnectionOptions,
         loop: Loop,
     ) -> None:
-        target, options = grpc_target(endpoint), common.within(timeout_s)
+        target, options = grpc_target(endpoint), common.to(endpoint, timeout_s)
         if common.credentials is None:
             self.channel = grpc.insecure_channel(target, options, common.compression)
         else:

@@ -35,6 +35,11 @@ _FROM_GRPC = {**_STATES, grpc.ChannelConnectivity.SHUTDOWN: Connectivity.TRANSIE
 _TO_GRPC = {ours: theirs for theirs, ours in _STATES.items()}
 
 
+_SERVICE_CONFIG = "grpc.service_config"
+_ROUND_ROBIN = '{"loadBalancingConfig": [{"round_robin": {}}]}'
+"""Where gRPC balances itself, over what DNS says. Its default would stay with the first address."""
+
+
 @dataclass(frozen=True, slots=True)
 class ConnectionOptions:
     """What the connections of one channel have in common."""
@@ -48,6 +53,13 @@ class ConnectionOptions:
         if any(name == _CONNECT_TIMEOUT for name, _ in self.options):
             return self.options
         return (*self.options, (_CONNECT_TIMEOUT, int(connect_timeout_s * 1000)))
+
+    def to(self, endpoint: Endpoint, connect_timeout_s: float) -> tuple[Option, ...]:
+        """The options of a connection to this endpoint, of which an attempt may take so long."""
+        options = self.within(connect_timeout_s)
+        if endpoint.port or any(name == _SERVICE_CONFIG for name, _ in options):
+            return options
+        return (*options, (_SERVICE_CONFIG, _ROUND_ROBIN))
 
 
 def connection_options(
@@ -80,7 +92,9 @@ def service_authority(target: str) -> str:
 
 
 def grpc_target(endpoint: Endpoint) -> str:
-    """The endpoint's address as a gRPC target that needs no resolving."""
+    """The endpoint's address as a gRPC target that needs no resolving, unless it is one that does."""
+    if not endpoint.port:
+        return endpoint.address
     family = "ipv6" if endpoint.authority.startswith("[") else "ipv4"
     return f"{family}:{endpoint.authority}"
 

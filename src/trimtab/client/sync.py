@@ -24,6 +24,7 @@ def channel(
     control_plane: str | None = None,
     authority: str | None = None,
     recorder: Recorder | None = None,
+    fallback: str | None = None,
 ) -> SyncChannel:
     """A `grpc.Channel` that picks one of the service's endpoints for every call.
 
@@ -36,9 +37,12 @@ def channel(
     Calls are balanced by `policy`, else as the control plane says, which may change while the channel lives. `recorder` is told of
     every call; `trimtab.recorders` has those for Prometheus and OpenTelemetry.
 
+    `fallback` is what plain gRPC is to dial, such as `dns:///payments.prod:8080`, when no control plane could be reached for five
+    seconds; the channel returns as soon as one tells it of the service.
+
     Raises TargetError, BootstrapError or PolicyError.
     """
     service, connections = described(
-        target, credentials, options, compression, policy, bootstrap, control_plane, authority, recorder
+        target, credentials, options, compression, policy, bootstrap, control_plane, authority, recorder, fallback
     )
     return SyncChannel(service, connections)

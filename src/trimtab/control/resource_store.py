@@ -23,6 +23,7 @@ from .census import Census
 from .client_node import client_node
 from .client_zone import client_zone
 from .gate import Refused, gate
+from .passthrough import dns_target, told_policy
 from .progress import Progress
 from .published import Published, Shares, Subset
 from .seats import Seats
@@ -228,7 +229,8 @@ class ResourceStore:
                 return None
             return published.resource(subset, _place(audience.zone, audience.node), self._shares)
         if type_url == CLUSTERS:
-            return _cluster(published.port.policy, audience.dialect, published.port.http2, published.port.external)
+            port = published.port
+            return _cluster(told_policy(port), audience.dialect, port.http2, dns_target(port, subset))
         return _listener(name) if type_url == LISTENERS else None
 
     def why_missing(self, name: str, audience: Audience) -> str:

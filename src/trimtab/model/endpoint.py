@@ -36,7 +36,7 @@ class Endpoint:
     """What the control plane says about one address."""
 
     address: str
-    """IP address, v4 or v6, without brackets."""
+    """IP address, v4 or v6, without brackets; where the port is 0, a gRPC target such as `dns:///payments.prod:8080`."""
     port: int
     health: Health = Health.HEALTHY
     weight: int = 1
@@ -64,6 +64,8 @@ class Endpoint:
 
     @property
     def authority(self) -> str:
-        """`address:port` as a URI writes it, IPv6 in brackets."""
+        """`address:port` as a URI writes it, IPv6 in brackets; or the target."""
+        if not self.port:
+            return self.address
         host = f"[{self.address}]" if ip_address(self.address).version == 6 else self.address
         return f"{host}:{self.port}"

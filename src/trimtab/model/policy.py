@@ -6,7 +6,7 @@ from typing import Any, Protocol, Self
 
 from ..errors import PolicyError
 from .policy_parts import ConsistentHash, OutlierDetection, SuccessRate, WeightedRoundRobin
-from .policy_where import Shards, Subset
+from .policy_where import HOST_PORT, Shards, Subset
 from .schema import CODE_ONLY, from_mapping, in_range, one_of, to_mapping
 
 LOADS = ("in_flight", "peak_ewma", "cost")
@@ -67,6 +67,10 @@ class Policy:
     shards: Shards | None = None
     """None: every endpoint can serve every request."""
     subset: Subset = _SUBSET
+    mode: str = "balance"
+    """`passthrough`: calls go where plain gRPC would send them, to what DNS says of the service."""
+    dns: str = ""
+    """What DNS is asked for then, HOST:PORT; empty: the service's own name and port."""
     cost: Callable[[Any], float] | None = field(default=None, metadata=CODE_ONLY)
     """What a `trimtab.balance.Request` weighs where `load` is `cost`; only in code. Without it the request's attribute `cost`
     says so, and 1 is what a request weighs that says nothing."""
@@ -74,6 +78,9 @@ class Policy:
     def __post_init__(self) -> None:
         if not self.strategy:
             raise PolicyError("policy.strategy: expected the name of a strategy, got an empty string")
+        one_of("policy.mode", self.mode, ("balance", "passthrough"))
+        if self.dns and not HOST_PORT.fullmatch(self.dns):
+            raise PolicyError(f"policy.dns: expected HOST:PORT, got {self.dns!r}")
         in_range("policy.max_connections", self.max_connections, 1)
         in_range("policy.connect_timeout_s", self.connect_timeout_s, 0.001, 3600)
         one_of("policy.load", self.load, LOADS)

@@ -1,5 +1,6 @@
 """The parts of a policy that say where calls may go, before a strategy chooses among what is left."""
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -9,6 +10,7 @@ from .schema import CODE_ONLY, in_range, one_of
 from .target import LABEL_KEY
 
 UNMATCHED = ("fail", "any")
+HOST_PORT = re.compile(r"([^][:/\s]+|\[[0-9a-fA-F:.]+\]):[1-9][0-9]{0,4}")
 
 
 @dataclass(frozen=True, slots=True)
