@@ -1,6 +1,5 @@
 """The watch source against a real API server: what the pretended one does must be what this one does."""
 
-import time
 from pathlib import Path
 
 from tests.control.kube.following import PAYMENTS, following
@@ -85,20 +84,3 @@ async def test_replicas_agree_on_what_was_seen(tmp_path: Path) -> None:
                 assert second.source.progress.has_reached(written)
             await api.delete(endpoint_slice())
             await first.until(lambda: first.source.progress.newest > written)
-
-
-async def test_how_soon_a_written_slice_is_known(tmp_path: Path) -> None:
-    """Reported, not judged: run with -s."""
-    async with cluster(tmp_path) as api:
-        await api.put(shop_service())
-        await api.put(endpoint_slice("10.0.0.1"))
-        delays = []
-        async with following(api.url, credentials=api.access()) as follower:
-            for turn in range(50):
-                began = time.monotonic()
-                await api.put(endpoint_slice("10.0.0.1", f"10.0.1.{turn}"))
-                await follow_until(follower, "10.0.0.1", f"10.0.1.{turn}")
-                delays.append(time.monotonic() - began)
-        delays.sort()
-        assert len(delays) == 50
-        print(f"\nslice written to catalog: p50 {delays[25] * 1e3:.1f} ms, p99 {delays[49] * 1e3:.1f} ms")  # noqa: T201
