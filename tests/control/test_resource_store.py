@@ -1,19 +1,24 @@
+import itertools
 from collections.abc import Hashable
 
+import msgspec
 import pytest
 from structlog.testing import capture_logs
 
-from tests.control.objects import endpoint, endpoint_slice, service
+from tests.control.objects import endpoint, endpoint_slice, pod, service
 from tests.xds.envoy_messages import cluster_pb2, endpoint_pb2, listener_pb2
 from trimtab.control.catalog import Catalog
 from trimtab.control.census import Census
 from trimtab.control.kubernetes import Object
+from trimtab.control.readiness import Readiness
 from trimtab.control.resource_store import ResourceStore
-from trimtab.model import ServiceRef
+from trimtab.model import Assignment, ServiceRef
+from trimtab.xds.assignment import decode_assignment
 from trimtab.xds.dialect import Dialect
 from trimtab.xds.discovery import ClientNode
 from trimtab.xds.resource import Audience, Resource
 from trimtab.xds.resource_type import CLUSTERS, ENDPOINTS, LISTENERS
+from trimtab.xds.wire import text
 
 PAYMENTS = "payments.prod:8080"
 REF = ServiceRef("payments", "prod", "8080")
@@ -23,8 +28,8 @@ ANYONE = Audience()
 class Shop:
     """A store and the catalog it serves."""
 
-    def __init__(self, *objects: Object) -> None:
-        self.catalog = Catalog()
+    def __init__(self, *objects: Object, catalog: Catalog | None = None) -> None:
+        self.catalog = catalog or Catalog()
         self.census = Census()
         self.store = ResourceStore(self.catalog, self.census)
         self.apply(*objects)
@@ -142,6 +147,47 @@ def test_two_replicas_serve_the_same_bytes_for_the_same_state() -> None:
     first, second = Shop(*objects), Shop(*reversed(objects))
     for type_url in (ENDPOINTS, CLUSTERS, LISTENERS):
         assert first.get(type_url) == second.get(type_url)
+
+
+def replica(began_at: float, *steps: Object) -> Shop:
+    """A replica that took these in one after the other, one each second."""
+    clock = itertools.count(began_at)
+    shop = Shop(catalog=Catalog(Readiness(lambda: next(clock))))
+    for step in steps:
+        shop.apply(step)
+    return shop
+
+
+def test_replicas_that_saw_a_pod_become_ready_at_different_times_serve_one_version() -> None:
+    steps = (
+        service(),
+        endpoint_slice(endpoint("10.0.0.1")),
+        endpoint_slice(endpoint("10.0.0.1"), endpoint("10.0.0.2")),
+    )
+    first, second = (replica(began_at, *steps).get(ENDPOINTS) for began_at in (1000.0, 2000.0))
+    assert first.version == second.version
+    # All that differs is a date, which only Trimtab's own clients read.
+    assert first.body != second.body
+    assert _decoded(first) == _decoded(second)
+    assert _dates(first)["10.0.0.1"] is None
+    assert _dates(first)["10.0.0.2"] != _dates(second)["10.0.0.2"]
+
+
+def test_replicas_that_follow_pods_serve_the_same_bytes_whenever_they_looked() -> None:
+    dated = [msgspec.structs.replace(pod(name), ready_since=at) for name, at in (("a", 700.0), ("b", 800.0))]
+    endpoints = [endpoint("10.0.0.1", pod="a"), endpoint("10.0.0.2", pod="b")]
+    early = replica(1000.0, *dated, service(), endpoint_slice(*endpoints[:1]), endpoint_slice(*endpoints))
+    late = replica(2000.0, endpoint_slice(*endpoints), service(), *reversed(dated))
+    assert early.get(ENDPOINTS) == late.get(ENDPOINTS)
+    assert _dates(early.get(ENDPOINTS)) == {"10.0.0.1": 700.0, "10.0.0.2": 800.0}
+
+
+def _decoded(resource: Resource) -> Assignment:
+    return decode_assignment(text(1, PAYMENTS) + resource.body)
+
+
+def _dates(resource: Resource) -> dict[str, float | None]:
+    return {endpoint.address: endpoint.ready_since for _, endpoint in _decoded(resource).endpoints()}
 
 
 def test_a_repair_is_logged_once_and_known_for_as_long_as_it_is_needed() -> None:
