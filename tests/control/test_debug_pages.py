@@ -45,9 +45,9 @@ class Inside:
         changes = self.catalog.apply([service(), endpoint_slice(endpoint("10.0.0.1"))], ())
         self.store.apply(changes)
 
-    def connect(self) -> Session:
+    def connect(self, name: str = PAYMENTS) -> Session:
         session = Session("ipv4:10.0.0.9:1", StateOfTheWorld(), self.store, self.census, Metrics(), only=None)
-        session.receive(DiscoveryRequest(ENDPOINTS, (PAYMENTS,), node=ClientNode(id="payer-1")).serialize())
+        session.receive(DiscoveryRequest(ENDPOINTS, (name,), node=ClientNode(id="payer-1")).serialize())
         self.sessions.add(session)
         return session
 
@@ -91,6 +91,16 @@ async def test_endpoints_are_found_by_any_form_of_the_name(inside: Inside) -> No
         status, report = await inside.get(f"/debug/endpoints?{query}")
         assert (status, report["service"]) == (200, PAYMENTS)
         assert report["localities"][0]["endpoints"][0]["address"] == "10.0.0.1:9090"
+
+
+async def test_one_may_ask_about_a_subset_and_who_follows_it(inside: Inside) -> None:
+    inside.connect()
+    inside.connect(f"{PAYMENTS}/shard=7")
+    status, report = await inside.get("/debug/endpoints?service=payments.prod/shard%3D7")
+    assert (status, report["service"], report["localities"]) == (200, f"{PAYMENTS}/shard=7", [])
+    assert len((await inside.get("/debug/clients?service=payments.prod"))[1]) == 2
+    assert len((await inside.get("/debug/clients?service=payments.prod/shard%3D7"))[1]) == 1
+    assert (await inside.get("/debug/clients?service=payments.prod/shard%3D8"))[1] == []
 
 
 async def test_a_service_that_is_not_there_is_not_found_and_a_hint_given(inside: Inside) -> None:

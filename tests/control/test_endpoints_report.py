@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from tests.control.objects import endpoint, endpoint_slice, node, service
+from tests.control.objects import endpoint, endpoint_slice, node, pod, service
 from trimtab.balance import Balancer, Connectivity, explain
 from trimtab.control.catalog import Catalog
 from trimtab.control.census import Census
@@ -225,3 +225,33 @@ def test_a_client_explains_the_same_numbers(zone: str) -> None:
     if zone == "a":
         # Two of three clients and two of four endpoints: three quarters of the calls stay.
         assert sorted({share for _, _, _, share in reported.values()}) == [0.25, 0.75]
+
+
+def test_a_subset_is_shown_as_its_clients_see_it_and_the_others_by_their_label() -> None:
+    shop = Shop(
+        service(),
+        *(pod(name, shard=shard) for name, shard in (("a", "7"), ("b", "8"))),
+        endpoint_slice(endpoint("10.0.0.1", pod="a"), endpoint("10.0.0.2", pod="b"), endpoint("10.0.0.3", pod="c")),
+    )
+    shop.census.joined("payments.prod:8080/shard=7", "b")
+    port = shop.catalog.get(REF)
+    assert port is not None
+    report = endpoints_report(port, "", shop.catalog, shop.store, shop.census, ("shard", "7"))
+    assert (report.service, report.clients) == ("payments.prod:8080/shard=7", {"b": 1})
+    assert told(report).keys() == {"10.0.0.1:9090"}
+    assert reasons(report) == {
+        "10.0.0.2:9090": "not shard=7: its Pod has shard=8",
+        "10.0.0.3:9090": "not shard=7: its Pod has no label shard",
+    }
+    resource = shop.store.get(ENDPOINTS, report.service, Audience())
+    assert resource is not None
+    assert report.version == resource.version
+
+
+def test_a_subset_by_labels_nobody_knows_says_where_they_come_from() -> None:
+    shop = Shop(service(), endpoint_slice(endpoint("10.0.0.1", pod="a")))
+    port = shop.catalog.get(REF)
+    assert port is not None
+    report = endpoints_report(port, "", shop.catalog, shop.store, shop.census, ("shard", "7"))
+    assert not report.localities
+    assert reasons(report)["10.0.0.1:9090"].endswith("no label shard; labels are known where Pods are (--watch-pods)")

@@ -29,7 +29,8 @@ def endpoints(
     Parameters
     ----------
     service
-        Any form of its name: payments.prod:8080, payments.prod:grpc, payments.prod, payments.
+        Any form of its name: payments.prod:8080, payments.prod:grpc, payments.prod, payments; with /shard=7 at its end only
+        the endpoints whose Pods have that label.
     from_zone
         Show what clients of this zone are told; without it, those whose zone is unknown.
     namespace

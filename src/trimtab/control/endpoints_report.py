@@ -2,6 +2,7 @@
 
 from collections import Counter, defaultdict
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from msgspec import Struct
@@ -13,6 +14,7 @@ from .catalog import Catalog, ServicePort
 from .census import Census
 from .explain import LeftOut, Origin, Source, kept, left_out, origins, sources
 from .gate import Refused, gate
+from .published import Subset
 from .resource_store import ResourceStore
 
 
@@ -69,30 +71,46 @@ class EndpointsReport(Struct, frozen=True):
 
 
 def endpoints_report(
-    port: ServicePort, zone: str, catalog: Catalog, store: ResourceStore, census: Census
+    port: ServicePort, zone: str, catalog: Catalog, store: ResourceStore, census: Census, subset: Subset | None = None
 ) -> EndpointsReport:
-    """What clients of `zone` (empty: unknown) are told about a service port."""
-    name = str(port.ref)
+    """What clients of `zone` (empty: unknown) are told about a service port, or about the `subset` with a label."""
+    ref = replace(port.ref, subset=subset)
+    name = str(ref)
     key = (port.ref.namespace or "", port.ref.name)
     slices, port_name = catalog.slices(key), _port_name(port)
     found = origins(slices, port_name, catalog.place)
-    served = store.assignment(port.ref, zone) or Assignment(name)
+    served = store.assignment(ref, zone) or Assignment(name)
     refused = store.refused.get(port.ref)
     verdict = gate(port.assignment)
     return EndpointsReport(
         service=name,
-        names=sorted(map(str, port.names)),
+        names=sorted(str(replace(form, subset=subset)) for form in port.names),
         from_zone=zone,
         version=assignment_version(served),
         policy=port.policy.to_mapping(),
         weights_follow=_weights_follow(zone, served, census.shares(name)),
         clients=dict(census.counts(name)),
         localities=_localities(served, {origin.place: origin for origin in kept(found)}),
-        left_out=list(left_out(found, served, refused)),
+        left_out=list(left_out(found, served, refused, {} if subset is None else _others(port.assignment, subset))),
         repairs=[] if isinstance(verdict, Refused) else list(verdict.repairs),
         refused=refused,
         slices=sources(slices, port_name),
     )
+
+
+def _others(assignment: Assignment, subset: Subset) -> dict[tuple[str, int], str]:
+    """Why endpoints are not in a subset, by their place."""
+    key, value = subset
+    endpoints = [endpoint for _, endpoint in assignment.endpoints()]
+    unknown = (
+        "" if any(endpoint.labels for endpoint in endpoints) else "; labels are known where Pods are (--watch-pods)"
+    )
+    return {
+        (endpoint.address, endpoint.port): f"not {key}={value}: its Pod has "
+        + (f"no label {key}{unknown}" if (label := endpoint.label(key)) is None else f"{key}={label}")
+        for endpoint in endpoints
+        if endpoint.label(key) != value
+    }
 
 
 def _port_name(port: ServicePort) -> str:

@@ -3,7 +3,7 @@
 The steps are those of `join` itself, followed endpoint by endpoint; so an explanation cannot differ from what was done.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from msgspec import Struct
@@ -81,15 +81,17 @@ def kept(found: Sequence[Origin]) -> list[Origin]:
     return [origin for origin in found if id(origin.endpoint) in taken]
 
 
-def left_out(found: Sequence[Origin], served: Assignment, refused: str | None) -> Iterator[LeftOut]:
-    """What of the slices is not in the assignment that is served, and why."""
+def left_out(
+    found: Sequence[Origin], served: Assignment, refused: str | None, others: Mapping[tuple[str, int], str]
+) -> Iterator[LeftOut]:
+    """What of the slices is not in the assignment that is served, and why; `others` says why some are not asked for, by place."""
     taken = set(map(id, kept(found)))
     told = {(address, endpoint.port) for _, endpoint in served.endpoints() for address in _addresses(endpoint)}
     for index, origin in enumerate(found):
         if id(origin) not in taken:
             why = _why_dropped(origin, found[index + 1 :])
         elif origin.place not in told:
-            why = _why_not_served(refused)
+            why = others.get(origin.place) or _why_not_served(refused)
         else:
             continue
         yield LeftOut(_authority(origin.endpoint), origin.slice, origin.endpoint.hostname, why)

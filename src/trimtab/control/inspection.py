@@ -3,6 +3,7 @@
 import time
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable
+from dataclasses import replace
 from importlib import metadata
 from typing import Any
 
@@ -64,7 +65,9 @@ class Inspection:
 
     def clients(self, service: str = "", namespace: str = "default") -> list[ClientStatus]:
         """Who is connected, or who follows the endpoints of `service`. Raises TargetError and ServiceNotFound."""
-        followed = self._port(service, namespace).ref if service else None
+        followed = None
+        if service:
+            followed = replace(self._port(service, namespace).ref, subset=ServiceRef.parse(service).subset)
         sessions = [session for session in self._sessions if followed is None or self._follows(session, followed)]
         return clients_status(sessions, time.monotonic())
 
@@ -87,8 +90,9 @@ class Inspection:
         return [self._service(port) for port in sorted(self._catalog.service_ports(), key=lambda port: str(port.ref))]
 
     def endpoints(self, name: str, zone: str = "", namespace: str = "default") -> EndpointsReport:
-        """What clients of a zone are told about a service. Raises TargetError, and ServiceNotFound if there is none."""
-        return endpoints_report(self._port(name, namespace), zone, self._catalog, self._store, self._census)
+        """What clients of a zone are told about a service or a subset of it. Raises TargetError, and ServiceNotFound if there is none."""
+        port, subset = self._port(name, namespace), ServiceRef.parse(name).subset
+        return endpoints_report(port, zone, self._catalog, self._store, self._census, subset)
 
     def _port(self, name: str, namespace: str) -> ServicePort:
         port = self._catalog.get(ServiceRef.parse(name).within(namespace).whole)
@@ -101,7 +105,7 @@ class Inspection:
         return any(
             subscription.wildcard
             or any(
-                ref.whole == service
+                service in (ref, ref.whole)
                 for name in subscription.names
                 if (ref := store.canonical(name, stream.audience)) is not None
             )
