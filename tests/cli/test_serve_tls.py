@@ -1,6 +1,7 @@
 """`trimtab serve` with TLS: certificates that are renewed, mistakes in them, and replicas that trust each other."""
 
 import json
+import re
 import ssl
 import urllib.request
 from contextlib import ExitStack
@@ -8,6 +9,7 @@ from pathlib import Path
 
 import pytest
 import trustme
+from cryptography import x509
 
 from tests.certificates import Secret, put
 from tests.cli.serving import PATIENCE_S, Serving, command, failing, serving
@@ -58,6 +60,21 @@ def test_a_renewed_certificate_is_shown_without_a_restart(
         assert before == first_of(secret)
         secret.renew(authority)
         assert presented(running) == first_of(secret) != before
+        expires_at = x509.load_pem_x509_certificate(first_of(secret).encode()).not_valid_after_utc.timestamp()
+        shown = re.search(
+            "^trimtab_tls_certificate_expiry_timestamp_seconds (.*)$", asked(running, "/metrics"), re.MULTILINE
+        )
+        assert shown is not None
+        assert float(shown[1]) == expires_at
+
+
+def test_a_certificate_that_was_away_is_no_problem_once_it_is_back(manifests: Path, secret: Secret) -> None:
+    with serving(manifests, *secret.serve[:4]) as running:
+        away = secret.key.rename(secret.key.with_suffix(".away"))
+        assert presented(running) == first_of(secret)
+        assert "trimtab_tls_certificate_refused 1.0" in asked(running, "/metrics")
+        away.rename(secret.key)
+        assert "trimtab_tls_certificate_refused 0.0" in asked(running, "/metrics")
 
 
 def test_a_certificate_without_its_key_changes_nothing_and_is_said(

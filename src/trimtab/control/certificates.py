@@ -1,5 +1,6 @@
 """Certificates in files: who the xDS port says it is, and whose clients it takes. Files that change are taken up."""
 
+import math
 import ssl
 import threading
 from collections.abc import Callable
@@ -10,6 +11,7 @@ import grpc
 import structlog
 
 from ..errors import ServeError
+from .certificate_expiry import expiry
 
 log = structlog.get_logger(__name__)
 
@@ -54,6 +56,7 @@ class Certificates:
         self._problem = ""
         self._stamp = _stamp(files)
         self._content = _read(files)
+        self._expires_at = _expiry(self._content)
         self._used = self._content
 
     @property
@@ -67,6 +70,13 @@ class Certificates:
         with self._lock:
             self._look()
             return self._problem
+
+    @property
+    def expires_at(self) -> float:
+        """When the certificate that is in use expires, in seconds since the epoch; NaN: that cannot be read."""
+        with self._lock:
+            self._look()
+            return self._expires_at
 
     def server_credentials(self) -> grpc.ServerCredentials:
         """For a port: each connection gets what the files hold by then."""
@@ -97,6 +107,7 @@ class Certificates:
         """Take in what the files hold now, if that can be used."""
         try:
             if (stamp := _stamp(self._files)) == self._stamp:
+                self._problem = ""
                 return
             content = _read(self._files)
             # Written to meanwhile: what was read may be half of each.
@@ -109,7 +120,7 @@ class Certificates:
             return
         self._stamp, self._problem = stamp, ""
         if content != self._content:
-            self._content = content
+            self._content, self._expires_at = content, _expiry(content)
             log.info("certificate taken up", file=str(self._files.certificate))
 
 
@@ -154,6 +165,14 @@ def _bytes(path: Path) -> bytes:
 
 def _unreadable(path: Path, error: OSError) -> ServeError:
     return ServeError(f"{path} cannot be read: {error.strerror}; mount the Secret that holds it, or name another file")
+
+
+def _expiry(content: _Content) -> float:
+    try:
+        return expiry(content.certificate)
+    except ValueError:
+        # OpenSSL could read it, so it may be used; nobody knows for how long.
+        return math.nan
 
 
 def _configuration(content: _Content) -> grpc.ServerCertificateConfiguration:

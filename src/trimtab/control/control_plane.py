@@ -237,6 +237,11 @@ class ControlPlane:
                 lambda: bool(certificates.problem),
             )
             observe(
+                "trimtab_tls_certificate_expiry_timestamp_seconds",
+                "When the certificate in use expires, in seconds since 1970.",
+                lambda: certificates.expires_at,
+            )
+            observe(
                 "trimtab_tls_connections_refused",
                 "Connections on which no call came, as of clients without the certificate that they need.",
                 lambda: self._xds.arrivals.refused,

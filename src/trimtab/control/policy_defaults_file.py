@@ -14,6 +14,8 @@ log = structlog.get_logger(__name__)
 
 _RESCAN_S = 1.0
 """How often to look without having been told: notifications get lost, on network file systems above all."""
+_DEBOUNCE_MS = 100
+_STEP_MS = 20
 _SETTLE_S = 0.05
 """How long an editor gets to finish writing: half a file may be valid, and say something else."""
 
@@ -36,6 +38,8 @@ class PolicyDefaultsFile:
         try:
             data = self._path.read_bytes()
         except OSError as error:
+            # Whatever comes back, the same or not, is to be looked at.
+            self._seen = None
             self._refuse(f"{self._path} cannot be read: {error.strerror or error}")
             return False
         if data == self._seen:
@@ -66,6 +70,8 @@ class PolicyDefaultsFile:
         notifications = watchfiles.awatch(
             self._path.parent,
             watch_filter=None,
+            debounce=_DEBOUNCE_MS,
+            step=_STEP_MS,
             rust_timeout=int(_RESCAN_S * 1000),
             yield_on_timeout=True,
             recursive=False,
