@@ -42,8 +42,9 @@ SUBJECTS: Final = (
     Subject("mixed-costs"),
     Subject("dropbox-hardware"),
     Subject("finagle-failures"),
-    Subject("many-workers"),
+    Subject("many-workers", "p99=450"),
     Subject("prequal-cpu"),
+    Subject("envoy-zones-uneven"),
 )
 
 

@@ -11,27 +11,21 @@ from .scenario import Contestant
 from .sizing import Need
 from .statistics import Interval, interval
 
-_HEADINGS: Final = (
-    "requests per pod, max/mean",
-    "CV",
-    "utilisation, max/mean",
-    "p50 ms",
-    "p90 ms",
-    "p90 over time, worst/median",
-    "p99 ms",
-    "errors",
-)
-_METRICS: Final = (
-    "max_over_mean",
-    "variation",
-    "utilisation_max_over_mean",
-    "p50_ms",
-    "p90_ms",
-    "p90_worst_over_median",
-    "p99_ms",
-    "errors",
-)
+_COLUMNS: Final = {
+    "max_over_mean": "requests per pod, max/mean",
+    "variation": "CV",
+    "utilisation_max_over_mean": "utilisation, max/mean",
+    "p50_ms": "p50 ms",
+    "p90_ms": "p90 ms",
+    "p90_worst_over_median": "p90 over time, worst/median",
+    "p99_ms": "p99 ms",
+    "errors": "errors",
+}
+_ZONE_COLUMNS: Final = {"cross_zone": "cross-zone", "cross_zone_usd": "USD a month"}
 _COMPARED: Final = {"p90_ms": "p90", "p99_ms": "p99", "errors": "errors"}
+_NEAR: Final = 0.05
+"""Latencies that differ by no more are as good as each other."""
+_NEAR_ERRORS: Final = 0.001
 _OURS: Final = "p2c"
 """What a service gets that asks for nothing."""
 
@@ -61,15 +55,51 @@ def losses(report: Report) -> Iterator[str]:
                     f"{default.contender} {shown(default.metric(metric), metric)}"
                     + (f", {best.contender} {shown(best.metric(metric), metric)}." if helped else ".")
                 )
+    yield from _more_pods(report, default, ours)
+
+
+def _more_pods(report: Report, default: Finding, ours: Sequence[Finding]) -> Iterator[str]:
+    needs = {need.contender: need for need in report.needs if need.pods is not None}
+    if default.contender not in needs:
+        return
+    mine = [finding.contender for finding in ours]
+    best = min((need for name, need in needs.items() if name in mine), key=lambda need: _pods(need).value)
+    for name, need in needs.items():
+        if name not in mine and _fewer(need, needs[default.contender]):
+            yield (
+                f"{report.scenario.title}: {name} holds {report.target} with {shown(_pods(need), 'pods')} pods, "
+                f"{default.contender} with {shown(_pods(needs[default.contender]), 'pods')}"
+                + (
+                    f", {best.contender} with {shown(_pods(best), 'pods')}."
+                    if best.contender != default.contender
+                    else "."
+                )
+            )
+
+
+def _pods(need: Need) -> Interval:
+    assert need.pods is not None
+    return need.pods
+
+
+def _fewer(one: Need, other: Need) -> bool:
+    difference = interval(np.array(other.by_seed, dtype=float) - np.array(one.by_seed, dtype=float))
+    return difference.value > difference.half_width
 
 
 def ties(report: Report) -> Iterator[str]:
-    """Whoever cannot be told from our default by p90, p99 and errors."""
+    """Whoever is as good as our default: p90, p99 and errors are certainly within a few percent of its."""
     default = _default(report)
     for other in _others(report):
-        if not any(_clearly_less(default, other, m) or _clearly_less(other, default, m) for m in _COMPARED):
+        if all(_alike(default, other, metric) for metric in _COMPARED):
             p99s = f"p99 {shown(other.metric('p99_ms'), 'p99_ms')} and {shown(default.metric('p99_ms'), 'p99_ms')}"
-            yield f"{report.scenario.title}: {other.contender} and {default.contender} cannot be told apart ({p99s} ms)."
+            yield f"{report.scenario.title}: {other.contender} is as good as {default.contender} ({p99s} ms)."
+
+
+def _alike(one: Finding, other: Finding, metric: str) -> bool:
+    difference = interval(other.by_seed(metric) - one.by_seed(metric))
+    near = _NEAR_ERRORS if metric == "errors" else _NEAR * one.metric(metric).value
+    return abs(difference.value) + difference.half_width <= near
 
 
 def _default(report: Report) -> Finding:
@@ -105,12 +135,14 @@ with Trimtab, played in virtual time with the balancing code of this version ([h
     )
     tied = [tie for report in reports for tie in ties(report)]
     if tied:
-        yield from ("", "Nothing to gain by it, as far as these runs can tell:", "", *(f"- {tie}" for tie in tied))
+        yield from ("", f"And there is nothing to gain by it (within {_NEAR:.0%}):", "", *(f"- {tie}" for tie in tied))
     yield """
-Better or not is decided seed by seed: the interval of the differences must be on one side of zero. Against round robin the gain is in pods
-that differ (slow, cold, of another generation) and in requests that differ; where all are alike and requests are many, taking turns is as good. And with more
-clients than pods, each of which knows only its own calls, two choices know little. A client that sees every queue would be far better than any of these;
-nobody can deploy one, so it is not in the tables."""
+Better or not is decided seed by seed: the interval of the differences must be on one side of zero. Against round robin the gain is in pods that differ
+(slow, cold, failing, of another generation) and in requests that differ; where all are alike and requests are many, taking turns is as good, for few clients
+better. With more clients than pods, each of which knows only its own calls, two choices know little. And `p2c` as it comes counts calls, which sees a slow pod
+only by its queue: `p2c by latency` (`load: peak_ewma`) and slow start are there for fleets that differ or start cold. kube-proxy is at its worst with few
+connections per pod, as most of these scenarios have; with many of them it comes near to chance. A client that sees every queue would be far better than any of
+these; nobody can deploy one, so it is not in the tables."""
 
 
 def _summary(reports: Sequence[Report]) -> Iterator[str]:
@@ -145,10 +177,12 @@ def _times(ratio: Interval) -> str:
 
 def _section(report: Report, pictures: str) -> Iterator[str]:
     yield from ("", f"## {report.scenario.title}", "", report.scenario.about.strip(), "")
-    yield "| " + " | ".join(("", *_HEADINGS)) + " |"
-    yield "|---|" + "--:|" * len(_HEADINGS)
+    zoned = any(group.zones for group in report.scenario.pods)
+    columns = _COLUMNS | (_ZONE_COLUMNS if zoned else {})
+    yield "| " + " | ".join(("", *columns.values())) + " |"
+    yield "|---|" + "--:|" * len(columns)
     for finding in report.findings:
-        cells = [shown(finding.metric(metric), metric) for metric in _METRICS]
+        cells = [shown(finding.metric(metric), metric) for metric in columns]
         yield f"| {finding.contender} | " + " | ".join(cells) + " |"
     yield from ("", f"![Latency over time]({pictures}/{report.name}-latency-over-time.svg)")
     yield f"![Requests per pod]({pictures}/{report.name}-requests-per-pod.svg)"
