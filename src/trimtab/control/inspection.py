@@ -117,7 +117,8 @@ class Inspection:
         return Problems(
             refused_assignments={str(ref): why for ref, why in self._store.refused.items()},
             repaired_assignments={str(ref): list(repairs) for ref, repairs in self._store.repaired.items()},
-            rejected_policies={f"{name}.{namespace}": why for (namespace, name), why in self._catalog.problems.items()},
+            rejected_policies={f"{name}.{namespace}": why for (namespace, name), why in self._catalog.problems.items()}
+            | {str(ref): why for ref, why in self._store.fallbacks.problems.items()},
             source=[str(problem) for problem in self._source_problems()],
         )
 

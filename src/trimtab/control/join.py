@@ -6,7 +6,15 @@ from dataclasses import dataclass, replace
 
 from ..model import Assignment, Health, LocalityEndpoints, Policy, ServiceRef
 from ..xds.cluster import DnsTarget
-from .kubernetes import EXTERNAL_NAME, EndpointSlice, Service, ServicePortSpec, SliceEndpoint, SlicePort
+from .kubernetes import (
+    EXTERNAL_NAME,
+    FALLBACK_ANNOTATION,
+    EndpointSlice,
+    Service,
+    ServicePortSpec,
+    SliceEndpoint,
+    SlicePort,
+)
 from .placements import Place, Placed
 from .wishes import NO_WISH, Wish, near
 
@@ -30,6 +38,8 @@ class ServicePort:
     """Where the Service itself wants calls to go."""
     external: DnsTarget | None = None
     """What clients are to find by DNS, because the Service is an ExternalName; None: it is none."""
+    fallback_for: tuple[str, ...] = ()
+    """Who in other namespaces may fall back to it, as its owner says."""
 
 
 def join(service: Service, slices: Iterable[EndpointSlice], policy: Policy, place: Place) -> Sequence[ServicePort]:
@@ -80,6 +90,7 @@ def _join_port(
         http2=_speaks_http2(port),
         wish=_wish(service, slices, policy, port.name or "", place),
         external=_external(service, port),
+        fallback_for=tuple((service.metadata.annotations or {}).get(FALLBACK_ANNOTATION, "").replace(",", " ").split()),
     )
 
 

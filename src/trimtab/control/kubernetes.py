@@ -14,6 +14,8 @@ REGION_LABEL = "topology.kubernetes.io/region"
 EXTERNAL_NAME = "ExternalName"
 """The type of a Service that is a name for something outside of the cluster."""
 POLICY_ANNOTATION = "trimtab.dev/policy"
+FALLBACK_ANNOTATION = "trimtab.dev/fallback-for"
+"""On a Service: the namespaces, or SERVICE.NAMESPACE, that may fall back to it from elsewhere; `*` for all."""
 
 Port = Annotated[int, Meta(ge=1, le=65535)]
 Name = Annotated[str, Meta(min_length=1)]

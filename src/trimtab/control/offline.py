@@ -69,6 +69,7 @@ class Offline:
         """What cannot be used as it is."""
         yield from map(str, self._manifests.problems)
         yield from self._catalog.problems.values()
+        yield from (f"{ref}: {why}" for ref, why in self._store.fallbacks.problems.items())
         for ref, why in self._store.refused.items():
             yield f"{ref}: endpoints refused: {why}"
 

@@ -22,6 +22,7 @@ from .catalog import Catalog, ServicePort
 from .census import Census
 from .client_node import client_node
 from .client_zone import client_zone
+from .fallback import Fallbacks
 from .gate import Refused, gate
 from .passthrough import dns_target, told_policy
 from .progress import Progress
@@ -62,6 +63,7 @@ class ResourceStore:
         self._catalog = catalog
         self._census = census
         self._seats = Seats()
+        self.fallbacks = Fallbacks(catalog)
         self._published: dict[ServiceRef, Published] = {}
         self._watchers: defaultdict[Hashable, set[Watcher]] = defaultdict(set)
         self._watchers_of_all: dict[str, set[Watcher]] = {}
@@ -74,6 +76,7 @@ class ResourceStore:
 
     def apply(self, changes: Mapping[ServiceRef, ServicePort | None]) -> None:
         """Take over what changed in the catalog and tell those who follow it."""
+        changes = self.fallbacks.extended(changes)
         admitted: dict[int, Published | None] = {}
         for ref, port in changes.items():
             if port is None:

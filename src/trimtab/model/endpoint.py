@@ -52,6 +52,8 @@ class Endpoint:
     assignment's version: replicas may have seen it at different times."""
     labels: Labels = ()
     """Labels of the Pod by which a part of the service can be chosen."""
+    origin: str = ""
+    """The service it belongs to, where that is another than the one asked for: a fallback."""
 
     def label(self, key: str) -> str | None:
         """The value of a label; None: it has none of that key."""

@@ -67,6 +67,9 @@ class Policy:
     shards: Shards | None = None
     """None: every endpoint can serve every request."""
     subset: Subset = _SUBSET
+    fallback: tuple[str, ...] = ()
+    """Services that take the calls, in this order, where the service itself cannot: of the same identity and protocol, each named as
+    a target is, without a scheme."""
     mode: str = "balance"
     """`passthrough`: calls go where plain gRPC would send them, to what DNS says of the service."""
     dns: str = ""

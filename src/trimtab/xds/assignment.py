@@ -58,6 +58,8 @@ def _encode_endpoint(endpoint: Endpoint, message: Any) -> None:
         labels[key].string_value = value
     if endpoint.uid:
         message.metadata.filter_metadata[METADATA_KEY].fields["uid"].string_value = endpoint.uid
+    if endpoint.origin:
+        message.metadata.filter_metadata[METADATA_KEY].fields["origin"].string_value = endpoint.origin
     if endpoint.ready_since is not None:
         message.metadata.filter_metadata[METADATA_KEY].fields["ready_since"].number_value = endpoint.ready_since
 
@@ -109,6 +111,7 @@ def _decode_endpoint(message: Any, cluster: str) -> Endpoint:
         hostname=message.endpoint.hostname,
         uid=own["uid"].string_value if "uid" in own else "",
         ready_since=own["ready_since"].number_value if "ready_since" in own else None,
+        origin=own["origin"].string_value if "origin" in own else "",
         labels=_decode_labels(metadata[LABELS_KEY].fields) if LABELS_KEY in metadata else (),
     )
 

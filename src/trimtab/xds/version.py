@@ -44,6 +44,7 @@ def _endpoint_key(endpoint: Endpoint) -> tuple[object, ...]:
         endpoint.uid,
         # What has no labels keeps the version it had before there were any.
         *((endpoint.labels,) if endpoint.labels else ()),
+        *((endpoint.origin,) if endpoint.origin else ()),
     )
 
 
