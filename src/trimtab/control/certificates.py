@@ -3,7 +3,7 @@
 import math
 import ssl
 import threading
-from collections.abc import Callable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,7 +11,9 @@ import grpc
 import structlog
 
 from ..errors import ServeError
+from .arrivals import Arrivals
 from .certificate_expiry import expiry
+from .source import Gauge
 
 log = structlog.get_logger(__name__)
 
@@ -47,11 +49,13 @@ class Certificates:
     gRPC asks from threads of its own.
     """
 
+    refused = "certificate refused, the last good one stays"
+
     def __init__(self, files: CertificateFiles) -> None:
         """Raises ServeError if the files cannot be used."""
         self._files = files
-        self.asked: Callable[[], object] = lambda: None
-        """Told of every connection that begins, in a thread of gRPC's."""
+        self.arrivals = Arrivals()
+        """Who connects, and who comes in."""
         self._lock = threading.Lock()
         self._problem = ""
         self._stamp = _stamp(files)
@@ -78,6 +82,24 @@ class Certificates:
             self._look()
             return self._expires_at
 
+    def gauges(self) -> Iterable[Gauge]:
+        """What operators can see of them."""
+        yield (
+            "trimtab_tls_certificate_refused",
+            "1 while the certificate files cannot be used as they are; the last good ones stay.",
+            lambda: bool(self.problem),
+        )
+        yield (
+            "trimtab_tls_certificate_expiry_timestamp_seconds",
+            "When the certificate in use expires, in seconds since 1970.",
+            lambda: self.expires_at,
+        )
+        yield (
+            "trimtab_tls_connections_refused",
+            "Connections on which no call came, as of clients without the certificate that they need.",
+            lambda: self.arrivals.refused,
+        )
+
     def server_credentials(self) -> grpc.ServerCredentials:
         """For a port: each connection gets what the files hold by then."""
         return grpc.dynamic_ssl_server_credentials(
@@ -95,7 +117,7 @@ class Certificates:
         return grpc.ssl_channel_credentials(content.client_ca, content.key, content.certificate)
 
     def _fetch(self) -> grpc.ServerCertificateConfiguration | None:
-        self.asked()
+        self.arrivals.began()
         with self._lock:
             self._look()
             if self._used == self._content:
@@ -115,7 +137,7 @@ class Certificates:
                 return
         except ServeError as error:
             if self._problem != str(error):
-                log.warning("certificate refused, the last good one stays", problem=str(error))
+                log.warning(self.refused, problem=str(error))
             self._problem = str(error)
             return
         self._stamp, self._problem = stamp, ""

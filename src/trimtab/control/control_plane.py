@@ -119,10 +119,9 @@ class ControlPlane:
     def _problems(self) -> Iterator[object]:
         """What is wrong with what this was given, policies aside."""
         yield from self._source.problems
-        if self._settings.certificates is not None and (problem := self._settings.certificates.problem):
-            yield f"certificate refused, the last good one stays: {problem}"
-        if self._settings.policy_defaults is not None and (problem := self._settings.policy_defaults.problem):
-            yield f"policy defaults refused, the last good ones stay: {problem}"
+        for part in (self._settings.certificates, self._settings.policy_defaults):
+            if part is not None and part.problem:
+                yield f"{part.refused}: {part.problem}"
 
     async def _listen(self) -> None:
         settings = self._settings
@@ -224,29 +223,8 @@ class ControlPlane:
             "Endpoints served.",
             lambda: sum(len(port.assignment) for port in catalog.service_ports()),
         )
-        if (policy_defaults := self._settings.policy_defaults) is not None:
-            observe(
-                "trimtab_policy_defaults_refused",
-                "1 while the configuration file cannot be used as it is; the last good defaults stay.",
-                lambda: bool(policy_defaults.problem),
-            )
-        if (certificates := self._settings.certificates) is not None:
-            observe(
-                "trimtab_tls_certificate_refused",
-                "1 while the certificate files cannot be used as they are; the last good ones stay.",
-                lambda: bool(certificates.problem),
-            )
-            observe(
-                "trimtab_tls_certificate_expiry_timestamp_seconds",
-                "When the certificate in use expires, in seconds since 1970.",
-                lambda: certificates.expires_at,
-            )
-            observe(
-                "trimtab_tls_connections_refused",
-                "Connections on which no call came, as of clients without the certificate that they need.",
-                lambda: self._xds.arrivals.refused,
-            )
-        for name, help_text, read in self._source.gauges():
+        given = (self._source, self._settings.certificates, self._settings.policy_defaults)
+        for name, help_text, read in (gauge for part in given if part is not None for gauge in part.gauges()):
             observe(name, help_text, read)
         observe(
             "trimtab_peers", "Other replicas of the control plane that are connected.", lambda: self._peers.connected

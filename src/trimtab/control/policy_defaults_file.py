@@ -1,7 +1,7 @@
 """The configuration file with policy defaults, watched. A mistake in it changes nothing but is said."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from pathlib import Path
 
 import structlog
@@ -9,6 +9,7 @@ import watchfiles
 
 from ..errors import PolicyError
 from .policy_defaults import PolicyDefaults
+from .source import Gauge
 
 log = structlog.get_logger(__name__)
 
@@ -23,6 +24,8 @@ _SETTLE_S = 0.05
 class PolicyDefaultsFile:
     """Reads one file, and again whenever it changes."""
 
+    refused = "policy defaults refused, the last good ones stay"
+
     def __init__(self, path: Path) -> None:
         self._path = path
         self._seen: bytes | None = None
@@ -32,6 +35,14 @@ class PolicyDefaultsFile:
         self.defaults = PolicyDefaults()
         """The last good ones; those that say nothing, until there were any."""
         self.read()
+
+    def gauges(self) -> Iterable[Gauge]:
+        """What operators can see of it."""
+        yield (
+            "trimtab_policy_defaults_refused",
+            "1 while the configuration file cannot be used as it is; the last good defaults stay.",
+            lambda: bool(self.problem),
+        )
 
     def read(self) -> bool:
         """Look at the file; whether there are other defaults now."""
@@ -89,5 +100,5 @@ class PolicyDefaultsFile:
 
     def _refuse(self, problem: str) -> None:
         if problem != self.problem:
-            log.error("policy defaults refused, the last good ones stay", problem=problem)
+            log.error(self.refused, problem=problem)
         self.problem = problem

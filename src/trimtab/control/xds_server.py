@@ -81,7 +81,7 @@ class XdsServer:
         self._census = census
         self._metrics = metrics
         self._certificates = certificates
-        self.arrivals = Arrivals()
+        self._arrivals = Arrivals() if certificates is None else certificates.arrivals
         self._complete = asyncio.Event()
         self._draining = asyncio.Event()
         self._server = grpc.aio.server(options=options)
@@ -106,8 +106,7 @@ class XdsServer:
     def _bind(self, listen: str) -> int:
         if self._certificates is None:
             return self._server.add_insecure_port(listen)
-        self.arrivals.start()
-        self._certificates.asked = self.arrivals.began
+        self._arrivals.start()
         return self._server.add_secure_port(listen, self._certificates.server_credentials())
 
     async def stop(self, grace_s: float | None) -> None:
@@ -116,7 +115,7 @@ class XdsServer:
         for session in self.sessions:
             session.woken.set()
         await self._server.stop(grace_s)
-        self.arrivals.stop()
+        self._arrivals.stop()
 
     def _service(self, name: str) -> grpc.GenericRpcHandler:
         handlers: dict[str, Any] = {
@@ -127,11 +126,11 @@ class XdsServer:
 
     def _handler(self, wire: Wire, only: str | None) -> Any:
         async def serve(requests: AsyncIterator[bytes], context: grpc.aio.ServicerContext[bytes, bytes]) -> None:
-            self.arrivals.entered(context.peer())
+            self._arrivals.entered(context.peer())
             try:
                 await answer(requests, context)
             finally:
-                self.arrivals.left(context.peer())
+                self._arrivals.left(context.peer())
 
         async def answer(requests: AsyncIterator[bytes], context: grpc.aio.ServicerContext[bytes, bytes]) -> None:
             await first_of(self._complete, self._draining)
