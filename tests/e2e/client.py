@@ -1,12 +1,13 @@
 """A client of any kind, in a process of its own: what is read once per process differs from client to client."""
 
+import asyncio
 import contextlib
 import json
 import shutil
 import sys
 import time
 from asyncio.subprocess import PIPE, Process
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +17,7 @@ from tests.e2e.process import PATIENCE_S, ROOT, json_line, started
 
 STOCK_GRPC = (sys.executable, "-m", "tests.e2e.stock_grpc")
 LIBRARY = (sys.executable, "-m", "tests.e2e.library")
+_LOOK_AGAIN_S = 0.02
 _NODE_FOLDER = ROOT / "tests" / "e2e" / "node"
 NODE = (shutil.which("node") or "node", str(_NODE_FOLDER / "client.js"))
 
@@ -66,6 +68,18 @@ class Client:
     async def so_far(self, target: str) -> Tally:
         """How the calls that were begun went until now."""
         return Tally(**await self._ask({"so_far": target}))
+
+    async def reach(self, target: str, count: int, *names: str) -> None:
+        """Return when these Pods have answered `count` more of the calls that were begun."""
+        first = await self._answered(target, names)
+        deadline = time.monotonic() + PATIENCE_S
+        while await self._answered(target, names) < first + count:
+            assert time.monotonic() < deadline, f"{target}: {await self.so_far(target)}"
+            await asyncio.sleep(_LOOK_AGAIN_S)
+
+    async def _answered(self, target: str, names: Sequence[str]) -> int:
+        answers = (await self.so_far(target)).answers
+        return sum(answers.get(name, 0) for name in names)
 
     async def end(self, target: str) -> Tally:
         """Stop calling; how all of it went."""
