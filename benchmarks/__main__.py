@@ -1,4 +1,4 @@
-"""Run every benchmark, or those named: `python -m benchmarks [pick] [unary_call] [push] [kube] [census] [simulate] [load_report] [agreement] [tls]`."""
+"""Run every benchmark, or those named: `python -m benchmarks [pick] [unary_call] [push] [kube] [census] [simulate] [load_report] [agreement] [tls] [zones]`."""
 
 import asyncio
 import os
@@ -10,7 +10,19 @@ from rich.console import Console
 
 # A server that ends is no news.
 os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
-BENCHMARKS = ("pick", "unary_call", "push", "census", "simulate", "load_report", "kube", "slow_pod", "agreement", "tls")
+BENCHMARKS = (
+    "pick",
+    "unary_call",
+    "push",
+    "census",
+    "simulate",
+    "load_report",
+    "kube",
+    "slow_pod",
+    "agreement",
+    "tls",
+    "zones",
+)
 
 
 def main(names: list[str]) -> None:

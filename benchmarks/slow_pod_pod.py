@@ -1,4 +1,4 @@
-"""A pod that serves a few requests at a time: `python -m benchmarks.slow_pod_pod WORKERS MEAN_S`; it ends with its stdin."""
+"""A pod that serves a few requests at a time: `python -m benchmarks.slow_pod_pod WORKERS MEAN_S [ANSWER]`; it ends with its stdin."""
 
 import asyncio
 import random
@@ -9,14 +9,14 @@ import grpc
 from .echo_server import METHOD
 
 
-async def serve(workers: int, mean_s: float) -> None:
+async def serve(workers: int, mean_s: float, said: str = "") -> None:
     """Serving is sleeping, for an exponential time: the machine's cores must not decide the result."""
     rng, free = random.Random(), asyncio.Semaphore(workers)
 
     async def answer(request: bytes, context: object) -> bytes:
         async with free:
             await asyncio.sleep(rng.expovariate(1 / mean_s))
-        return b""
+        return said.encode()
 
     _, service, name = METHOD.split("/")
     server = grpc.aio.server()
@@ -30,4 +30,4 @@ async def serve(workers: int, mean_s: float) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(serve(int(sys.argv[1]), float(sys.argv[2])))
+    asyncio.run(serve(int(sys.argv[1]), float(sys.argv[2]), *sys.argv[3:]))
