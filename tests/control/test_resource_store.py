@@ -92,6 +92,10 @@ def test_each_dialect_gets_its_own_cluster() -> None:
     assert envoy.version != shop.get(CLUSTERS).version
 
 
+def test_an_envoy_is_sent_no_listener() -> None:
+    assert Shop(service()).store.get(LISTENERS, PAYMENTS, Audience(dialect=Dialect.ENVOY)) is None
+
+
 def test_those_who_watch_a_name_hear_of_its_changes_and_of_no_other() -> None:
     shop = Shop(service(), service(name="orders"))
     heard: list[Hashable] = []

@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import os
 from asyncio.subprocess import Process
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -64,10 +64,12 @@ class Envoy:
             while set(await self.hosts(cluster)) != set(addresses):
                 await asyncio.sleep(0.02)
 
-    async def get(self, host: str, path: str = "/", listener: str = "services") -> tuple[int, str]:
+    async def get(
+        self, host: str, path: str = "/", listener: str = "services", headers: Mapping[str, str] | None = None
+    ) -> tuple[int, str]:
         """Status and text of an HTTP/1.1 request through a listener."""
         url = f"http://{await self.listener(listener)}{path}"
-        async with self.http.get(url, headers={"host": host}) as response:
+        async with self.http.get(url, headers={"host": host, **(headers or {})}) as response:
             return response.status, await response.text()
 
 

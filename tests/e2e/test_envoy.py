@@ -1,8 +1,11 @@
 """A real Envoy with a bootstrap that `trimtab bootstrap envoy` printed: clusters and endpoints over delta ADS."""
 
+import json
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -128,6 +131,73 @@ async def test_on_demand_it_knows_the_services_that_requests_name_by_any_name(
         # Nobody named the other service.
         assert await proxy.hosts(PAYMENTS.target) == {}
         await _assert_nothing_refused(proxy, serving)
+
+
+async def test_asked_for_listeners_too_it_is_sent_none_and_refuses_nothing(
+    kubernetes: Kubernetes, two_services: list[Pod], serving: ControlPlane, tmp_path: Path
+) -> None:
+    bootstrap = json.loads(await serving.bootstrap("envoy", "--admin", "127.0.0.1:0", "--listen", "127.0.0.1:0"))
+    bootstrap["dynamic_resources"]["lds_config"] = bootstrap["dynamic_resources"]["cds_config"]
+    async with envoy(tmp_path, json.dumps(bootstrap)) as proxy:
+        # It is ready, so the listeners were answered; those that there are lead where they did.
+        await _until_served_by(proxy, WEB, "pod-4", "pod-5")
+        assert (await proxy.stats("listener_manager.lds.update_success"))["listener_manager.lds.update_success"]
+        kubernetes.put(Service("later", 80, "http"), two_services[5])
+        await _until_served_by(proxy, Service("later", 80, "http"), "pod-6")
+        await _assert_nothing_refused(proxy, serving)
+    # An Envoy takes no API listener but the one in its bootstrap, and says so of each.
+    assert "ApiListener" not in (tmp_path / "envoy.log").read_text()
+
+
+async def test_a_cluster_of_its_own_may_be_one_shard_of_a_service(
+    kubernetes: Kubernetes, two_services: list[Pod], serving: ControlPlane, tmp_path: Path
+) -> None:
+    shards = [replace(pod, labels={"shard": number}) for pod, number in zip(two_services[3:], "778", strict=True)]
+    kubernetes.put(WEB, *shards)
+    bootstrap = json.loads(await serving.bootstrap("envoy", "--admin", "127.0.0.1:0", "--listen", "127.0.0.1:0"))
+    for number in "78":
+        name = f"{WEB.target}/shard={number}"
+        eds: dict[str, Any] = {"service_name": name, "eds_config": bootstrap["dynamic_resources"]["cds_config"]}
+        bootstrap["static_resources"]["clusters"].append({"name": name, "type": "EDS", "eds_cluster_config": eds})
+    (listener,) = bootstrap["static_resources"]["listeners"]
+    (route,) = _routes(listener)
+    route["route"] |= {"cluster_header": "x-cluster"}
+    async with envoy(tmp_path, json.dumps(bootstrap)) as proxy:
+        await _until_headed_to(proxy, f"{WEB.target}/shard=7", "pod-4", "pod-5")
+        await _until_headed_to(proxy, f"{WEB.target}/shard=8", "pod-6")
+        await _until_headed_to(proxy, WEB.target, "pod-4", "pod-5", "pod-6")
+        kubernetes.put(WEB, shards[0], *(replace(pod, labels={"shard": "8"}) for pod in shards[1:]))
+        await _until_headed_to(proxy, f"{WEB.target}/shard=7", "pod-4")
+        await _until_headed_to(proxy, f"{WEB.target}/shard=8", "pod-5", "pod-6")
+        await _assert_nothing_refused(proxy, serving)
+
+
+async def test_on_demand_a_header_may_name_a_shard(
+    kubernetes: Kubernetes, two_services: list[Pod], serving: ControlPlane, tmp_path: Path
+) -> None:
+    kubernetes.put(WEB, *(replace(pod, labels={"shard": n}) for pod, n in zip(two_services[3:], "778", strict=True)))
+    printed = await serving.bootstrap("envoy", "--admin", "127.0.0.1:0", "--listen", "127.0.0.1:0", "--on-demand")
+    bootstrap = json.loads(printed)
+    (listener,) = bootstrap["static_resources"]["listeners"]
+    (route,) = _routes(listener)
+    route["route"] |= {"cluster_header": "x-cluster"}
+    async with envoy(tmp_path, json.dumps(bootstrap)) as proxy:
+        await _until_headed_to(proxy, f"{WEB.target}/shard=7", "pod-4", "pod-5")
+        await _until_headed_to(proxy, f"{WEB.target}/shard=8", "pod-6")
+        await _assert_nothing_refused(proxy, serving)
+
+
+def _routes(listener: dict[str, Any]) -> list[dict[str, Any]]:
+    (manager,) = listener["filter_chains"][0]["filters"]
+    routes: list[dict[str, Any]] = manager["typed_config"]["route_config"]["virtual_hosts"][0]["routes"]
+    return routes
+
+
+async def _until_headed_to(proxy: Envoy, cluster: str, *names: str) -> None:
+    answered: set[str] = set()
+    while answered != set(names):
+        answers = [await proxy.get("any.example", headers={"x-cluster": cluster}) for _ in range(20)]
+        answered = {text for status, text in answers if status == 200}
 
 
 async def _until_served_by(proxy: Envoy, service: Service, *names: str) -> None:

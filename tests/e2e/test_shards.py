@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from tests.e2e.client import LIBRARY, STOCK_GRPC, client, only
+from tests.e2e.client import LIBRARY, NODE, STOCK_GRPC, client, needs_node, only
 from tests.e2e.control_plane import ControlPlane
 from tests.e2e.kubernetes import Kubernetes, Pod, Service
 
@@ -17,7 +17,11 @@ def shards(pods: list[Pod], *numbers: str) -> list[Pod]:
     return [replace(pod, labels={"shard": number}) for pod, number in zip(pods, numbers, strict=False)]
 
 
-@pytest.mark.parametrize("kind", [STOCK_GRPC, LIBRARY], ids=["stock gRPC", "library"])
+@pytest.mark.parametrize(
+    "kind",
+    [STOCK_GRPC, LIBRARY, pytest.param(NODE, marks=needs_node)],
+    ids=["stock gRPC", "library", "Node.js"],
+)
 async def test_calls_go_to_the_pods_with_the_label_and_follow_it(
     kubernetes: Kubernetes, serving: ControlPlane, pods: list[Pod], kind: tuple[str, ...]
 ) -> None:

@@ -6,6 +6,7 @@ from typing import Any
 
 from ..errors import ManifestError, ServiceNotFound
 from ..model import ServiceRef
+from ..xds.dialect import Dialect
 from ..xds.json_form import resource_json
 from ..xds.resource import Audience, Resource
 from ..xds.resource_type import CLUSTERS, ENDPOINTS, LISTENERS, SHORT_NAMES
@@ -84,12 +85,14 @@ class Offline:
         port = self._catalog.get(ServiceRef.parse(name).within(namespace).whole)
         if port is None:
             raise ServiceNotFound(self._store.why_missing(name, Audience(namespace=namespace)))
-        return endpoints_report(port, "", self._catalog, self._store, self._census)
+        return endpoints_report(port, "", self._catalog, self._store, self._census, ServiceRef.parse(name).subset)
 
     def response(self, short_type: str, names: Iterable[str], audience: Audience) -> dict[str, Any]:
         """A DiscoveryResponse in JSON with the resources of these names. Raises ServiceNotFound."""
         type_url = _TYPE_URLS[short_type]
-        resources = {name: self._resource(type_url, name, audience) for name in names}
+        # An Envoy has listeners of its own, and is sent none.
+        sent = () if type_url == LISTENERS and audience.dialect is Dialect.ENVOY else names
+        resources = {name: self._resource(type_url, name, audience) for name in sent}
         return {
             "version_info": combined_version((name, resource.version) for name, resource in resources.items()),
             "type_url": type_url,

@@ -234,7 +234,9 @@ class ResourceStore:
         if type_url == CLUSTERS:
             port = published.port
             return _cluster(told_policy(port), audience.dialect, port.http2, dns_target(port, subset))
-        return _listener(name) if type_url == LISTENERS else None
+        # An Envoy has listeners of its own, and takes no API listener but one in its bootstrap.
+        wanted = type_url == LISTENERS and audience.dialect is not Dialect.ENVOY
+        return _listener(name) if wanted else None
 
     def why_missing(self, name: str, audience: Audience) -> str:
         try:
