@@ -24,6 +24,8 @@ class NodeState:
 
     address: str
     hostname: str
+    origin: str
+    """The fallback service it belongs to; empty: the service itself."""
     priority: int
     priority_share: float
     """Of all calls: what goes to its priority now."""
@@ -88,6 +90,7 @@ def _state(node: Node, belonging: Belonging, now: float, shard_label: str | None
     return NodeState(
         address=node.endpoint.authority,
         hostname=node.endpoint.hostname,
+        origin=node.endpoint.origin,
         priority=node.priority,
         priority_share=belonging.priority_share,
         zone=belonging.zone,

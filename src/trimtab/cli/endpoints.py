@@ -83,6 +83,12 @@ def _print(report: EndpointsReport, out: Console) -> None:
     )
     out.print(f"weights follow {report.weights_follow}")
     out.print(f"subscribers by zone: {_counts(report.clients)}")
+    out.print(f"each of them goes to {report.where}", style="yellow" if report.where.startswith("what DNS") else "")
+    out.print(f"and uses {report.part}")
+    if report.shards:
+        out.print(f"endpoints by shard: {_counts(report.shards)}")
+    if report.fallback_problem is not None:
+        out.print(f"REFUSED: {plain(report.fallback_problem)}", style="red")
     if report.policy:
         out.print(f"policy: {', '.join(f'{name}: {value}' for name, value in report.policy.items())}")
     if report.refused is not None:
@@ -106,6 +112,7 @@ def _print_endpoints(report: EndpointsReport, out: Console) -> None:
         "pod",
         "node",
         "slice",
+        "shard",
         right=_NUMBERS | {"of all calls"},
     )
     for group in report.localities:
@@ -113,7 +120,8 @@ def _print_endpoints(report: EndpointsReport, out: Console) -> None:
         place = (str(group.priority), part, group.locality, str(group.weight), f"{group.share:.1%}")
         for endpoint in group.endpoints:
             addresses = " ".join((endpoint.address, *endpoint.additional_addresses))
-            origin = (endpoint.pod or "-", endpoint.node or "-", endpoint.slice or "- (last good state)")
+            source = endpoint.slice or (f"fallback {endpoint.origin}" if endpoint.origin else "- (last good state)")
+            origin = (endpoint.pod or "-", endpoint.node or "-", source, endpoint.shard or "-")
             listed.add_row(*place, addresses, endpoint.health, *origin)
             place = ("", "", "", "", "")
     out.print()

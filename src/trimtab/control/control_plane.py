@@ -235,6 +235,11 @@ class ControlPlane:
             lambda: len(catalog.problems),
         )
         observe(
+            "trimtab_refused_fallbacks",
+            "Service ports that name a fallback which cannot be used.",
+            lambda: len(self._store.fallbacks.problems),
+        )
+        observe(
             "trimtab_refused_assignments",
             "Services whose newest endpoints no client would accept; their last good ones stay.",
             lambda: len(self._store.refused),

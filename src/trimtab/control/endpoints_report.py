@@ -7,13 +7,15 @@ from typing import Any
 
 from msgspec import Struct
 
+from ..balance.aperture import Aperture
 from ..balance.priorities import Standing, spread
-from ..model import Assignment, Endpoint, Health
+from ..model import Assignment, Endpoint, Health, Policy, Seat
 from ..xds.version import assignment_version
 from .catalog import Catalog, ServicePort
 from .census import Census
 from .explain import LeftOut, Origin, Source, kept, left_out, origins, sources
 from .gate import Refused, gate
+from .passthrough import dns_target
 from .published import Subset
 from .resource_store import ResourceStore
 
@@ -29,6 +31,10 @@ class EndpointReport(Struct, frozen=True):
     slice: str
     """Where it comes from; empty: from no slice any more, it is part of the last good state."""
     additional_addresses: list[str]
+    origin: str = ""
+    """The fallback service it belongs to; empty: the service itself."""
+    shard: str | None = None
+    """The value of the label by which the policy divides the service."""
 
 
 class LocalityReport(Struct, frozen=True):
@@ -68,6 +74,14 @@ class EndpointsReport(Struct, frozen=True):
     refused: str | None
     """Why the newest endpoints are not published at all; the last good ones stay."""
     slices: list[Source]
+    where: str = "the endpoints below"
+    """Where clients are told to go; another place only in passthrough."""
+    part: str = ""
+    """How many of the endpoints each client of ours uses, and why."""
+    shards: dict[str, int] = {}
+    """Endpoints by the value of the label by which the policy divides the service."""
+    fallback_problem: str | None = None
+    """Which of the policy's fallbacks cannot be used, and why."""
 
 
 def endpoints_report(
@@ -81,6 +95,8 @@ def endpoints_report(
     found = origins(slices, port_name, catalog.place)
     served = store.assignment(ref, zone) or Assignment(name)
     refused = store.refused.get(port.ref)
+    label = None if port.policy.shards is None else port.policy.shards.label
+    target = dns_target(port, subset)
     verdict = gate(port.assignment)
     return EndpointsReport(
         service=name,
@@ -90,12 +106,33 @@ def endpoints_report(
         policy=port.policy.to_mapping(),
         weights_follow=_weights_follow(zone, served, census.shares(name)),
         clients=dict(census.counts(name)),
-        localities=_localities(served, {origin.place: origin for origin in kept(found)}),
+        localities=_localities(served, {origin.place: origin for origin in kept(found)}, label),
         left_out=list(left_out(found, served, refused, {} if subset is None else _others(port.assignment, subset))),
         repairs=[] if isinstance(verdict, Refused) else list(verdict.repairs),
         refused=refused,
         slices=sources(slices, port_name),
+        where="the endpoints below" if target is None else f"what DNS says of {target}",
+        part=_part(port.policy, served, store.clients_told(name)),
+        shards=_shards(port.assignment, label),
+        fallback_problem=store.fallbacks.problems.get(port.ref),
     )
+
+
+def _part(policy: Policy, served: Assignment, clients: int) -> str:
+    """As clients choose it that have a seat among so many; 0: nobody has one."""
+    if policy.shards is not None:
+        return f"shards by {policy.shards.label}, each up to max_connections"
+    aperture = Aperture("")
+    aperture.seat = Seat(0, clients) if clients else None
+    aperture.choose(served, policy, lambda endpoint: True)
+    return str(aperture.part)
+
+
+def _shards(served: Assignment, label: str | None) -> dict[str, int]:
+    if label is None:
+        return {}
+    values = (endpoint.label(label) for _, endpoint in served.endpoints())
+    return dict(sorted(Counter(value for value in values if value is not None).items()))
 
 
 def _others(assignment: Assignment, subset: Subset) -> dict[tuple[str, int], str]:
@@ -138,7 +175,9 @@ def _capacity(served: Assignment) -> Mapping[str, int]:
     return capacity
 
 
-def _localities(served: Assignment, by_place: Mapping[tuple[str, int], Origin]) -> list[LocalityReport]:
+def _localities(
+    served: Assignment, by_place: Mapping[tuple[str, int], Origin], label: str | None
+) -> list[LocalityReport]:
     totals: Counter[int] = Counter()
     zones: Counter[tuple[int, str]] = Counter()
     for group in served.localities:
@@ -152,7 +191,8 @@ def _localities(served: Assignment, by_place: Mapping[tuple[str, int], Origin]) 
             weight=group.weight,
             share=group.weight / totals[group.priority],
             endpoints=[
-                _endpoint(endpoint, by_place.get((endpoint.address, endpoint.port))) for endpoint in group.endpoints
+                _endpoint(endpoint, by_place.get((endpoint.address, endpoint.port)), label)
+                for endpoint in group.endpoints
             ],
             zone=group.locality.zone,
             priority_share=priorities[group.priority],
@@ -174,7 +214,7 @@ def _priority_shares(served: Assignment) -> Mapping[int, float]:
     return {rank: load.load / 100 for rank, load in zip(ranks, loads, strict=True)}
 
 
-def _endpoint(endpoint: Endpoint, origin: Origin | None) -> EndpointReport:
+def _endpoint(endpoint: Endpoint, origin: Origin | None, label: str | None) -> EndpointReport:
     return EndpointReport(
         address=endpoint.authority,
         health=endpoint.health.value,
@@ -183,4 +223,6 @@ def _endpoint(endpoint: Endpoint, origin: Origin | None) -> EndpointReport:
         node="" if origin is None else origin.node,
         slice="" if origin is None else origin.slice,
         additional_addresses=list(endpoint.additional_addresses),
+        origin=endpoint.origin,
+        shard=None if label is None else endpoint.label(label),
     )

@@ -131,6 +131,10 @@ class ResourceStore:
         """Clients had time to connect: tell them their seats from now on."""
         self.announce([_Seated(service, client) for service, client in self._seats.warm(self._replicas)])
 
+    def clients_told(self, service: str) -> int:
+        """How many clients those with a seat are told that there are; 0: nobody has one."""
+        return self._seats.told(service)
+
     def take_seat(self, service: str, audience: Audience, held: int | None) -> None:
         """A client asks for its seat among the clients of a service; `held` is the one it had before."""
         self._seats.take((service, audience.zone), audience.client, held, *self._replicas(service))

@@ -112,6 +112,10 @@ class Seats:
         self._counts[service] = clients
         return clients != told
 
+    def told(self, service: str) -> int:
+        """How many clients of a service there are, as they are told; 0: none of them has a seat."""
+        return self._counts.get(service, 0) if self._warm and any(self.clients(service)) else 0
+
     def of(self, place: Place, client: str) -> Seat | None:
         """The seat of a client; None: it asked for none, or it is too early to tell."""
         table = self._tables.get(place) if self._warm else None
