@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 from .errors import (
     BootstrapError,
     ControlPlaneUnreachable,
+    ForkError,
     ManifestError,
     NoEndpoints,
     PolicyError,
@@ -29,6 +30,7 @@ __all__ = [
     "ControlPlaneUnreachable",
     "Cost",
     "Endpoint",
+    "ForkError",
     "ManifestError",
     "NoEndpoints",
     "Policy",

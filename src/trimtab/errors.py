@@ -8,6 +8,7 @@
     ├── ClusterError          the Kubernetes API cannot be used as configured
     ├── ProtocolError         a peer sent xDS that breaks the protocol          (also ValueError)
     │   └── LimitExceeded         a client asked for more on one stream than it may     (also ValueError)
+    ├── ForkError             a channel cannot be used in a forked process      (also RuntimeError)
     ├── ServeError            a server cannot serve where or what it was told to
     ├── WarmupError           a warm-up that cannot be run as declared          (also ValueError)
     ├── AdminError            the control plane's admin port cannot be asked, or gave no usable answer
@@ -54,6 +55,10 @@ class ProtocolError(TrimtabError, ValueError):
 
 class LimitExceeded(ProtocolError):
     """A client asked for more on one stream than the control plane keeps for anybody."""
+
+
+class ForkError(TrimtabError, RuntimeError):
+    """A channel cannot be used, or not be opened, in a process that was forked from one with open channels."""
 
 
 class ServeError(TrimtabError):

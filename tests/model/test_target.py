@@ -95,3 +95,9 @@ def test_a_target_that_names_no_service_is_refused_with_a_hint(target: str, says
     with pytest.raises(TargetError, match="target") as caught:
         ServiceRef.parse(target)
     assert says in str(caught.value)
+
+
+@pytest.mark.parametrize("target", [None, b"payments.prod:8080", 8080, ["payments"]])
+def test_what_is_no_text_is_no_target(target: object) -> None:
+    with pytest.raises(TargetError, match=r"is no text; expected \[xds:///\]SERVICE"):
+        ServiceRef.parse(target)  # type: ignore[arg-type]

@@ -234,6 +234,11 @@ class Balancer:
         self._renew(now)
         return Changes(opened=tuple(opened), closed=tuple(before.values()))
 
+    def halt(self) -> None:
+        """Pick nobody any more, and ask nothing of anybody."""
+        self._nodes, self._levels, self._plan, self._shards = {}, (), None, None
+        self._due_at = float("inf")
+
     def connectivity_changed(self, node: Node, state: Connectivity) -> None:
         """The connection to `node` changed its state."""
         if self._shards is not None:

@@ -38,13 +38,15 @@ class AioChannel(grpc.aio.Channel):
         # Weak, so that a call dropped by its owner is collected, and thereby cancelled.
         self._deferred: weakref.WeakSet[DeferredCall] = weakref.WeakSet()
         self._loop: asyncio.AbstractEventLoop | None = None
-        self.cluster = Cluster(service, connect)
+        self.cluster = Cluster(service, connect, asynchronous=True)
         with contextlib.suppress(RuntimeError):
             # Made outside of a running loop, it starts with its first call.
             self._start(asyncio.get_running_loop())
 
     def prepare(self) -> asyncio.AbstractEventLoop:
-        """The loop to run in, with discovery under way. Raises UsageError once closed."""
+        """The loop to run in, with discovery under way. Raises UsageError once closed, ForkError in a forked process."""
+        if self.cluster.refusal_of_child is not None:
+            raise self.cluster.refusal_of_child
         if self.cluster.closed:
             raise grpc.aio.UsageError("Channel is closed.")
         return self._loop or self._start(asyncio.get_running_loop())

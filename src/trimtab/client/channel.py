@@ -26,14 +26,16 @@ class SyncChannel(grpc.Channel):
         def connect(endpoint: Endpoint, timeout_s: float, report: Callable[[Connectivity], object]) -> SyncConnection:
             return SyncConnection(endpoint, timeout_s, report, connections, loop)
 
-        self.cluster = cluster = Cluster(service, connect)
+        self.cluster = cluster = Cluster(service, connect, asynchronous=False)
         self._callbacks = _Callbacks()
         self._loop = loop = ThreadLoop(f"trimtab {service.name}")
         cluster.start(loop)
         self._subscribers = Subscribers(self.cluster, self._callbacks.run)
 
     def prepare(self) -> Loop:
-        """The loop to run in. Raises ValueError once closed."""
+        """The loop to run in. Raises ValueError once closed, ForkError in a forked process."""
+        if self.cluster.refusal_of_child is not None:
+            raise self.cluster.refusal_of_child
         if self.cluster.closed:
             raise ValueError("Cannot invoke RPC on closed channel!")
         return self._loop

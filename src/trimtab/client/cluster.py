@@ -13,9 +13,9 @@ from collections.abc import Callable
 from typing import Protocol
 
 from ..balance import Balancer, Changes, Connectivity, Explanation, Node, Pick, Request, Tracer, explain
-from ..errors import NoEndpoints, PolicyError, Unavailable
+from ..errors import ForkError, NoEndpoints, PolicyError, Unavailable
 from ..model import Assignment, Endpoint, Policy, Seat
-from . import discoveries
+from . import discoveries, forks
 from .discovery import Discovery, News
 from .loop import Loop
 from .service import Service
@@ -45,8 +45,10 @@ Connect = Callable[[Endpoint, float, Callable[[Connectivity], object]], Connecti
 class Cluster:
     """The endpoints of one service, connected and balanced."""
 
-    def __init__(self, service: Service, connect: Connect) -> None:
+    def __init__(self, service: Service, connect: Connect, *, asynchronous: bool) -> None:
+        """Raises PolicyError, or ForkError where gRPC cannot be used in this process."""
         self.name = service.name
+        self.asynchronous = asynchronous
         self._bootstrap = service.bootstrap
         self._connect = connect
         self._follows_policy = service.policy is None
@@ -71,6 +73,9 @@ class Cluster:
         self._refused: Unavailable | None = None
         self._waiters: dict[Callable[[], object], None] = {}
         self.closed = False
+        self.refusal_of_child: ForkError | None = None
+        """Set in a forked process that inherited this."""
+        forks.opening(self)
 
     @property
     def started(self) -> bool:
@@ -95,6 +100,14 @@ class Cluster:
         self._hear_no_more()
         self._balancer.update(Assignment(self.name))
         self._changed()
+
+    def orphan(self) -> object:
+        """This is the child of a process that was forked: refuse all calls. Returns what the parent goes on to use."""
+        self.closed, self.refusal_of_child = True, forks.refusal(self.name)
+        self._balancer.halt()
+        left = self._discovery, self._connections, self._loop
+        self._discovery, self._connections, self._loop = None, set(), None
+        return left
 
     def disconnect(self) -> None:
         """Close every connection, with the calls on it."""

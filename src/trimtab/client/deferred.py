@@ -29,13 +29,13 @@ class DeferredCall(grpc.Call, grpc.Future):  # type: ignore[type-arg]  # generic
     """Call, future and stream of responses in one, like grpc's own. Dropping it cancels it, as there."""
 
     def __init__(self, start: Start, deadline: Deadline, notify: Callable[..., object]) -> None:
-        """`notify` runs the callbacks of a call that came to nothing."""
+        """`notify` runs callbacks where they may block."""
         self._start = start
         self._deadline = deadline
         self._notify = notify
         self._call: Any = None
         self._known = threading.Event()
-        self._lock = threading.RLock()
+        self._lock = threading.Lock()
         self._callbacks: list[Callable[[], object]] = []
         self._call_off: Callable[[], object] = _nothing
 
@@ -54,22 +54,24 @@ class DeferredCall(grpc.Call, grpc.Future):  # type: ignore[type-arg]  # generic
         loop.call_soon_threadsafe(placement.start, loop)
 
     def begin(self, pick: Pick) -> None:
-        """Start the real call; if it was cancelled meanwhile, give the pick back."""
-        with self._lock:
-            if self._call is not None:
-                pick.abandon()
-                return
-            try:
-                call = self._start(pick, self._deadline.remaining_s())
-            except grpc.RpcError as error:
-                call = error
-            except Exception as error:
-                logger.exception("a deferred call could not be started")
-                call = RefusedCall(Refusal(grpc.StatusCode.UNKNOWN, f"the call could not be started: {error!r}"))
-            self.settle(call)
+        """Start the real call. If this one was cancelled meanwhile, give the pick back, or cancel what was just started."""
+        if self._call is not None:
+            pick.abandon()
+            return
+        call: Any
+        try:
+            call = self._start(pick, self._deadline.remaining_s())
+        except grpc.RpcError as error:
+            call = error
+        except Exception as error:
+            logger.exception("a deferred call could not be started")
+            call = RefusedCall(Refusal(grpc.StatusCode.UNKNOWN, f"the call could not be started: {error!r}"))
+        if not self.settle(call):
+            call.cancel()
 
     def settle(self, call: Any) -> bool:
         """From now on stand for `call`. False: it already stands for another."""
+        # Callbacks run outside of the lock: they may call back, from whichever thread.
         with self._lock:
             if self._call is not None:
                 return False
@@ -131,10 +133,8 @@ class DeferredCall(grpc.Call, grpc.Future):  # type: ignore[type-arg]  # generic
         self._call.add_done_callback(lambda _: fn(self))
 
     def _when_done(self, fn: Callable[[Any], None]) -> None:
-        if isinstance(self._call, RefusedCall):
-            self._notify(fn, self)
-        else:
-            self._call.add_done_callback(lambda _: fn(self))
+        # What is done by now calls back at once, and that is not to hold up this thread.
+        self._notify(self._call.add_done_callback, lambda _: fn(self))
 
     def cancelled(self) -> bool:
         return self._call is not None and bool(self._call.cancelled())

@@ -38,6 +38,9 @@ class ServiceRef:
     @classmethod
     def parse(cls, target: str) -> "ServiceRef":
         """The service that `target` names. Raises TargetError."""
+        given: object = target
+        if not isinstance(given, str):
+            raise TargetError(f"target {given!r} is no text; {_EXPECTED}")
         return _parse(target)
 
     def within(self, namespace: str) -> "ServiceRef":
