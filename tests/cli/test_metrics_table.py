@@ -5,12 +5,16 @@ from pathlib import Path
 
 import aiohttp
 import pytest
+import trustme
 
+from tests.certificates import Secret
 from tests.cli.serving import serving
 from tests.control.test_manifests import SERVICE, SLICE
 from tests.control.xds_client import XdsClient
+from trimtab.control.certificates import CertificateFiles, Certificates
 from trimtab.control.kube.access import Access, AccessSource
 from trimtab.control.kube.watch_source import Scope, WatchSource
+from trimtab.control.policy_defaults_file import PolicyDefaultsFile
 
 DOCS = Path(__file__).parents[2] / "docs" / "operating.md"
 HEAD = "| metric | type | meaning |\n|---|---|---|\n"
@@ -50,6 +54,14 @@ async def test_so_is_the_table_of_what_a_kubernetes_api_adds() -> None:
     source = WatchSource("here", AccessSource(unused), Scope())
     table = HEAD + "".join(f"| `{name}` | gauge | {text} |\n" for name, text, _ in sorted(source.gauges()))
     assert table in DOCS.read_text(), f"docs/operating.md should have this table:\n\n{table}"
+
+
+def test_so_are_the_tables_of_what_options_add(tmp_path: Path) -> None:
+    secret = Secret(tmp_path, trustme.CA(), "127.0.0.1")
+    parts = (Certificates(CertificateFiles(secret.certificate, secret.key)), PolicyDefaultsFile(tmp_path / "none"))
+    for part in parts:
+        table = HEAD + "".join(f"| `{name}` | gauge | {text} |\n" for name, text, _ in sorted(part.gauges()))
+        assert table in DOCS.read_text(), f"docs/operating.md should have this table:\n\n{table}"
 
 
 def test_nothing_is_counted_per_pod_or_client(exposition: str) -> None:
