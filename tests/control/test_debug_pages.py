@@ -10,7 +10,7 @@ from tests.control.objects import endpoint, endpoint_slice, service
 from trimtab.control.admin import AdminServer
 from trimtab.control.catalog import Catalog
 from trimtab.control.census import Census
-from trimtab.control.debug_pages import debug_pages
+from trimtab.control.debug_pages import INDEX, debug_pages
 from trimtab.control.inspection import Inspection
 from trimtab.control.metrics import Metrics
 from trimtab.control.resource_store import ResourceStore
@@ -106,6 +106,15 @@ async def test_one_may_ask_about_a_subset_and_who_follows_it(inside: Inside) -> 
 async def test_a_service_that_is_not_there_is_not_found_and_a_hint_given(inside: Inside) -> None:
     status, answer = await inside.get("/debug/endpoints?service=paymets.prod")
     assert (status, answer) == (404, {"error": "there is no service paymets in namespace prod"})
+
+
+async def test_whoever_looks_around_finds_the_pages(inside: Inside) -> None:
+    for path in ("/", "/debug", "/debug/"):
+        status, index = await inside.get(path)
+        assert (status, index) == (200, INDEX)
+    for path in INDEX:
+        # That one wants to know of which service.
+        assert (await inside.get(path))[0] == (400 if path == "/debug/endpoints" else 200)
 
 
 @pytest.mark.parametrize("query", ["", "?service=", "?service=http://x"])

@@ -9,10 +9,21 @@ from aiohttp import web
 from ..errors import ServiceNotFound, TargetError
 from .inspection import Inspection
 
+INDEX = {
+    "/debug/status": "who is connected, and what is wrong; service= and namespace= for those who follow one",
+    "/debug/clients": "who is connected; the same",
+    "/debug/services": "every service port",
+    "/debug/endpoints": "what clients are told about one, and why; service=, namespace=, and zone= for where they are",
+    "/metrics": "for Prometheus",
+    "/healthz": "whether the process answers",
+    "/readyz": "whether it serves; if not, why",
+}
+
 
 def debug_pages(inspection: Inspection) -> Sequence[web.RouteDef]:
     """The routes that the admin server adds."""
     return (
+        *(web.get(path, _page(lambda _: INDEX)) for path in ("/", "/debug", "/debug/")),
         web.get("/debug/status", _page(lambda request: inspection.status(*_service(request)))),
         web.get("/debug/clients", _page(lambda request: inspection.clients(*_service(request)))),
         web.get("/debug/services", _page(lambda _: inspection.services())),
