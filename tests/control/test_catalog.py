@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.control.objects import endpoint, endpoint_slice, node, service
+from tests.control.objects import endpoint, endpoint_slice, node, pod, service
 from trimtab.control.catalog import Catalog, ServicePort
 from trimtab.control.kubernetes import EndpointSlice, Object, ObjectKey, ServicePortSpec, SliceEndpoint, SlicePort
 from trimtab.control.policy_defaults import PolicyDefaults
@@ -422,3 +422,15 @@ def test_equal_state_is_equal_whatever_came_first(slices: list[EndpointSlice]) -
     )
     assert port(catalog(service(), *slices)).assignment == port(reference).assignment
     assert port(catalog(service(), *slices)) == port(reference)
+
+
+def test_a_service_that_shall_be_divided_and_cannot_says_what_to_do() -> None:
+    filled = catalog(service(policy="shards: {label: shard}"), endpoint_slice(endpoint("10.0.0.1", pod="a")))
+    assert "divides it by the Pod label shard" in filled.undivided["prod", "payments"]
+    assert "--watch-pods" in filled.undivided["prod", "payments"]
+    filled.apply([pod("a", shard="7")], ())
+    assert not filled.undivided
+    filled.apply((), [("Pod", "prod", "a")])
+    assert filled.undivided
+    filled.apply((), [("Service", "prod", "payments")])
+    assert not filled.undivided

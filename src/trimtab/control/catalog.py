@@ -46,6 +46,8 @@ class Catalog:
         self._ports: dict[ServiceKey, dict[ServiceRef, ServicePort]] = {}
         self._readiness = readiness or Readiness()
         self._placements: dict[ServiceKey, Placements] = {}
+        self.undivided: dict[ServiceKey, str] = {}
+        """Services whose policy divides them by a Pod label that none of their endpoints has, and what to do."""
 
     @property
     def problems(self) -> Mapping[ServiceKey, str]:
@@ -178,6 +180,7 @@ class Catalog:
             # The first of two ports that share a number (one TCP each) or a name keeps it.
             for port in reversed(joined):
                 after |= dict.fromkeys(port.names, port)
+        self._note_undivided(key, after.values())
         self._ports[key] = after
         if not after:
             del self._ports[key]
@@ -186,6 +189,16 @@ class Catalog:
 
     def _policy(self, key: ServiceKey, service: Service) -> Policy:
         return self._policies.of(key, (service.metadata.annotations or {}).get(POLICY_ANNOTATION))
+
+    def _note_undivided(self, key: ServiceKey, ports: Collection[ServicePort]) -> None:
+        self.undivided.pop(key, None)
+        for port in ports:
+            shards, endpoints = port.policy.shards, [endpoint for _, endpoint in port.assignment.endpoints()]
+            if shards is not None and endpoints and all(one.label(shards.label) is None for one in endpoints):
+                self.undivided[key] = (
+                    f"service {key[0]}/{key[1]}: its policy divides it by the Pod label {shards.label}, which none of its endpoints "
+                    "has: follow Pods (--watch-pods), and see to it that they have it"
+                )
 
     def _placing(self, key: ServiceKey) -> Placements:
         found = self._placements.get(key)

@@ -76,6 +76,7 @@ class ControlPlane:
         self._listening: dict[str, str] = {}
         self._stopping = False
         self._reported: dict[ServiceKey, str] = {}
+        self._undivided: set[ServiceKey] = set()
         self._observe()
 
     def _inspection(self) -> Inspection:
@@ -201,6 +202,10 @@ class ControlPlane:
         for service, problem in problems.items():
             if self._reported.get(service) != problem:
                 log.warning("policy refused, the last good one stays", problem=problem)
+        undivided = self._catalog.undivided
+        for service in undivided.keys() - self._undivided:
+            log.warning("service is not divided", problem=undivided[service])
+        self._undivided = set(undivided)
         if problems != self._reported:
             self._reported = dict(problems)
             self._source.report(problems)

@@ -119,7 +119,7 @@ class Inspection:
             repaired_assignments={str(ref): list(repairs) for ref, repairs in self._store.repaired.items()},
             rejected_policies={f"{name}.{namespace}": why for (namespace, name), why in self._catalog.problems.items()}
             | {str(ref): why for ref, why in self._store.fallbacks.problems.items()},
-            source=[str(problem) for problem in self._source_problems()],
+            source=[*map(str, self._source_problems()), *self._catalog.undivided.values()],
         )
 
     def _service(self, port: ServicePort) -> ServiceReport:

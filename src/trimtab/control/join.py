@@ -105,7 +105,7 @@ def _wish(service: Service, slices: Iterable[EndpointSlice], policy: Policy, por
     if not (wish := Wish.of(service.spec, policy)):
         return wish
     pairs = (pair for part in slices for pair in paired(part, port_name, place))
-    return replace(wish, near={found.identity: near(listed, locality.zone) for listed, (found, locality) in pairs})
+    return wish.knowing({found.identity: near(listed, locality.zone) for listed, (found, locality) in pairs})
 
 
 def _speaks_http2(port: ServicePortSpec) -> bool:

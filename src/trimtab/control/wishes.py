@@ -28,7 +28,6 @@ class Place:
     node: str = ""
 
 
-NOWHERE = Place()
 # Asked on every push.
 _in_zone = lru_cache(maxsize=1024)(Place)
 
@@ -50,6 +49,8 @@ class Wish:
     node_only: bool = False
     """No call leaves the Node, whatever happens."""
     near: Mapping[Identity, Near] = field(default_factory=dict)
+    nodes: frozenset[str] = frozenset()
+    """Every Node for whose clients some endpoint is near."""
 
     def __bool__(self) -> bool:
         return self.same_zone or self.same_node or self.node_only
@@ -68,10 +69,13 @@ class Wish:
             node_only=spec.internal_traffic_policy == "Local",
         )
 
+    def knowing(self, places: Mapping[Identity, Near]) -> "Wish":
+        """The same wish, of a Service whose endpoints are near for these."""
+        return replace(self, near=places, nodes=frozenset[str]().union(*(found.nodes for found in places.values())))
+
     def viewed_from(self, place: Place) -> Place:
         """As much of a place as makes a difference: clients for whom nothing is near share what they see."""
-        nodes = self.same_node or self.node_only
-        return place if nodes and any(place.node in near.nodes for near in self.near.values()) else _in_zone(place.zone)
+        return place if (self.same_node or self.node_only) and place.node in self.nodes else _in_zone(place.zone)
 
     def view(self, assignment: Assignment, place: Place) -> Assignment:
         """The assignment with what is near first; without change for a client of which nobody knows where it is."""
