@@ -10,7 +10,8 @@ from trimtab.control.catalog import Catalog
 from trimtab.control.census import Census
 from trimtab.control.kubernetes import EndpointSlice, Hint, Hints, SliceEndpoint
 from trimtab.control.resource_store import ResourceStore
-from trimtab.model import Assignment, Endpoint, Health, Locality
+from trimtab.control.wishes import Near, Place, Wish
+from trimtab.model import Assignment, Endpoint, Health, Locality, LocalityEndpoints
 from trimtab.xds.assignment import decode_assignment
 from trimtab.xds.discovery import ClientNode
 from trimtab.xds.resource_type import ENDPOINTS
@@ -115,6 +116,25 @@ def test_a_policy_by_which_zones_are_no_matter_goes_first() -> None:
     made = store(policy="zone: off", traffic_distribution="PreferSameZone")
     assert told(made, zone="a") == [(0, ["1", "2", "3", "4", "5"])]
     assert told(store(policy="zone: off", internal_traffic_policy="Local"), node="n2") == [(0, ["3"])]
+
+
+def test_what_comes_after_the_service_itself_stays_after_it() -> None:
+    own = LocalityEndpoints(Locality(zone="a"), (Endpoint("10.0.0.1", 80), Endpoint("10.0.0.2", 80)))
+    fallback = LocalityEndpoints(Locality(zone="a"), (Endpoint("10.0.0.9", 80),), priority=1)
+    places = {own.endpoints[0].identity: Near(frozenset({"a"}), frozenset({"n1"}))}
+    whole = Assignment("x", (own, fallback))
+    prefers = Wish(same_node=True).knowing(places).view(whole, Place("a", "n1"))
+    assert [(rank, one.address) for rank, one in prefers.endpoints()] == [
+        (0, "10.0.0.1"),
+        (1, "10.0.0.2"),
+        (2, "10.0.0.9"),
+    ]
+    stays = Wish(node_only=True).knowing(places)
+    assert [(rank, one.address) for rank, one in stays.view(whole, Place("a", "n1")).endpoints()] == [
+        (0, "10.0.0.1"),
+        (1, "10.0.0.9"),
+    ]
+    assert [(rank, one.address) for rank, one in stays.view(whole, Place("a", "n2")).endpoints()] == [(0, "10.0.0.9")]
 
 
 def test_the_node_of_a_client_is_that_of_its_pod() -> None:

@@ -108,7 +108,9 @@ def near(endpoint: SliceEndpoint, zone: str) -> Near:
 
 
 def _kept(assignment: Assignment, test: Test) -> Assignment:
-    return replace(assignment, localities=_dense([_part(group, test) for group in assignment.localities]))
+    # What comes after the service itself, its policy asked for in so many words.
+    groups = [group if group.priority else _part(group, test) for group in assignment.localities]
+    return replace(assignment, localities=_dense(groups))
 
 
 def _ranked(assignment: Assignment, tests: Iterable[Test]) -> Assignment:
