@@ -15,7 +15,8 @@ _EMPTY = 16
 """One seat in so many may be empty; more of them and endpoints get uneven numbers of clients."""
 _RENEWED = 8
 """The number of clients is told anew when it is off by more than one in so many: each change moves the ends of everybody's part."""
-_HIGHEST = 1 << 20
+_HIGHEST = 1 << 16
+"""Whoever claims to have had a seat beyond it gets another."""
 Place = tuple[str, str]
 """Service and client zone."""
 
@@ -28,14 +29,33 @@ class _Table:
     users: dict[str, int] = field(default_factory=lambda: defaultdict(int))
     """Streams by client."""
 
+    highest: int = -1
+    """The highest seat that is taken; -1: none is."""
+    full_below: dict[tuple[int, int], int] = field(default_factory=dict)
+    """Up to where seats are taken, of those that a replica fills: where to begin looking for an empty one."""
+
     def seat(self, client: str, index: int) -> None:
         self.clients[client], self.taken[index] = index, client
+        self.highest = max(self.highest, index)
+
+    def vacate(self, client: str) -> None:
+        """The client's seat is empty now, if it had one."""
+        index = self.clients.pop(client, None)
+        if index is None:
+            return
+        del self.taken[index]
+        self.full_below = {turn: min(index, below) for turn, below in self.full_below.items()}
+        while self.highest >= 0 and self.highest not in self.taken:
+            self.highest -= 1
 
     def free(self, replicas: int, rank: int) -> int:
         """The lowest empty seat of those that this replica fills."""
-        index = rank
+        below = self.full_below.get((replicas, rank), 0)
+        index = below + (rank - below) % replicas
         while index in self.taken:
             index += replicas
+        # How many replicas there are changes rarely; what was true for another number is not worth keeping.
+        self.full_below = {(replicas, rank): index}
         return index
 
 
@@ -88,16 +108,15 @@ class Seats:
         if table.users[client]:
             return
         del table.users[client]
-        if (left := table.clients.pop(client, None)) is not None:
-            del table.taken[left]
+        table.vacate(client)
         if not table.users:
             del self._tables[place]
         if not self._warm or not table.clients:
             return
-        highest, empty = max(table.taken), table.free(replicas, rank)
-        unused = highest // replicas + 1 - len(table.clients)
-        if empty < highest and unused > max(1, len(table.clients) // _EMPTY):
-            mover = table.taken.pop(highest)
+        empty, unused = table.free(replicas, rank), table.highest // replicas + 1 - len(table.clients)
+        if empty < table.highest and unused > max(1, len(table.clients) // _EMPTY):
+            mover = table.taken[table.highest]
+            table.vacate(mover)
             table.seat(mover, empty)
             yield mover
 
@@ -110,7 +129,7 @@ class Seats:
         if told and abs(clients - told) * _RENEWED <= told:
             return False
         self._counts[service] = clients
-        return clients != told
+        return self._warm and clients != told
 
     def told(self, service: str) -> int:
         """How many clients of a service there are, as they are told; 0: none of them has a seat."""
