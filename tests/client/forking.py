@@ -8,11 +8,12 @@ from collections.abc import Callable
 import trimtab
 from tests.client.service import ECHO, TARGET
 from trimtab import aio
+from trimtab.client.channel import SyncChannel
 
 _TIMEOUT_S = 20.0
 
 
-def call(channel: trimtab.client.channel.SyncChannel) -> object:
+def call(channel: SyncChannel) -> object:
     return channel.unary_unary(ECHO)(b"hello", timeout=_TIMEOUT_S)
 
 
