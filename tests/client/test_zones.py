@@ -35,6 +35,10 @@ def test_calls_stay_in_the_zone_that_the_control_plane_names(ads: AdsServer, bac
             call(b"hello", wait_for_ready=True)
         counts = Counter({zone: backend.calls for zone, backend in zip("ab", here, strict=True)})
         assert counts["b"] > 185
+        explained = channel.explain()
+        assert explained.client_zone == "b"
+        assert sum(explained.crossings.values()) == counts["a"]
+        assert {state.zone: round(state.zone_share, 4) for state in explained} == {"a": 0.0001, "b": 0.9999}
 
 
 @pytest.mark.parametrize("told", [True, False])

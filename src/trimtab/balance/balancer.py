@@ -123,8 +123,14 @@ class Balancer:
 
     @property
     def crossings(self) -> Mapping[str, int]:
-        """Picks so far that left the client's zone, by reason (`trimtab.balance.zone_shares`)."""
-        return sum((Counter(shard.crossings) for shard in self._parts), Counter(self._zones.crossings.counts))
+        """Picks so far that left the client's zone, by reason (`trimtab.balance.zone_shares`); without those of which there are
+        none."""
+        return sum((Counter(shard.crossings) for shard in self._parts), +Counter(self._zones.crossings.counts))
+
+    @property
+    def client_zone(self) -> str:
+        """Where this client runs; empty: not known."""
+        return "" if self._assignment is None else self._assignment.client_zone
 
     @property
     def belongings(self) -> Mapping[Node, Belonging]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from .node import Node
 
@@ -68,6 +69,10 @@ class Explanation(tuple[NodeState, ...]):
     """Whence they are: the control plane, or plain DNS and why."""
     part: str
     """How many of the endpoints there are are used, and why."""
+    client_zone: str
+    """Where this client runs, as the control plane or the bootstrap says; empty: not known."""
+    crossings: Mapping[str, int]
+    """Calls that left that zone so far, by reason; empty where zones make no difference."""
 
 
 def explain(
@@ -78,11 +83,14 @@ def explain(
     *,
     where: str = "",
     part: str = "",
+    client_zone: str = "",
+    crossings: Mapping[str, int] = MappingProxyType({}),
 ) -> Explanation:
     """The states of `nodes`, by address. `shard_label` is what the service is divided by."""
     states = (_state(node, belonging, now, shard_label, stale_s) for node, belonging in nodes.items())
     explanation = Explanation(sorted(states, key=lambda state: state.address))
     explanation.where, explanation.part = where, part
+    explanation.client_zone, explanation.crossings = client_zone, crossings
     return explanation
 
 

@@ -147,7 +147,16 @@ class Cluster:
         part = str(self._balancer.part)
         if shards is not None:
             label, part = shards.label, f"shards by {shards.label}, each used up to max_connections"
-        return explain(self._balancer.belongings, time.monotonic(), label, stale_s, where=where, part=part)
+        return explain(
+            self._balancer.belongings,
+            time.monotonic(),
+            label,
+            stale_s,
+            where=where,
+            part=part,
+            client_zone=self._balancer.client_zone,
+            crossings=self._balancer.crossings,
+        )
 
     def trace(self, tracer: Tracer | None) -> None:
         """Tell `tracer` of every pick from now on; None: nobody."""
