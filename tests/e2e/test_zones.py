@@ -37,13 +37,18 @@ async def test_each_zone_keeps_to_itself(control: Served, pods: list[Pod]) -> No
     assert control.rejects() == 0
 
 
+async def test_when_all_local_pods_refuse_connections_no_call_is_lost(control: Served, reserved: list[Pod]) -> None:
+    _all_local(control, reserved)
+    async with grpc_pod(reserved[1]), grpc_pod(reserved[2]), _in(ZONES[0], control) as caller:
+        tally = await caller.call(TARGET, 200)
+        assert not tally.errors
+        assert set(tally.answers) == {"pod-2", "pod-3"}
+
+
 async def test_a_zone_that_is_killed_loses_what_is_under_way_there_and_no_more(
     control: Served, reserved: list[Pod]
 ) -> None:
-    control.census.warm()
-    for zone in ZONES[1:]:
-        control.census.joined(NAME, zone)
-    control.put("shop", *(group([pod]) for pod in reserved[:3]))
+    _all_local(control, reserved)
     async with (
         grpc_pod(reserved[1]),
         grpc_pod(reserved[2]),
@@ -65,6 +70,14 @@ async def test_a_zone_that_is_killed_loses_what_is_under_way_there_and_no_more(
     assert all(error.startswith("UNAVAILABLE") for error in lost.errors)
     assert tally.errors == lost.errors, "calls were lost after the connection was known to be broken"
     assert control.rejects() == 0
+
+
+def _all_local(control: Served, reserved: list[Pod]) -> None:
+    """Three Pods in three zones, and as many clients in each zone: all traffic is to stay local."""
+    control.census.warm()
+    for zone in ZONES[1:]:
+        control.census.joined(NAME, zone)
+    control.put("shop", *(group([pod]) for pod in reserved[:3]))
 
 
 @asynccontextmanager
