@@ -1,22 +1,26 @@
-"""Where stock gRPC sends its calls, as far as locality weights and priorities tell it."""
+"""Where clients send their calls, as far as locality weights and priorities tell them."""
 
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.e2e.client import STOCK_GRPC, Client, client, only
+from tests.e2e.client import LIBRARY, STOCK_GRPC, Client, client, only
+from tests.e2e.envoy import envoy, needs_envoy
 from tests.e2e.kubernetes import NAMESPACE, Pod
 from tests.e2e.pods import grpc_pod
 from tests.e2e.served import Served, group, served, spoiling
 from tests.xds.envoy_messages import endpoint_pb2
+from trimtab.model import Policy
 from trimtab.xds.resource_type import ENDPOINTS
 
 NAME = f"shop.{NAMESPACE}:80"
 TARGET = f"xds:///{NAME}"
 ZONES = ("zone-a", "zone-b", "zone-c")
 """Where the first three Pods are, one in each."""
+both = pytest.mark.parametrize("kind", [STOCK_GRPC, LIBRARY], ids=["stock gRPC", "library"])
 
 
 @pytest.fixture
@@ -47,9 +51,12 @@ async def test_each_zone_keeps_to_itself_once_the_census_knows_the_clients(contr
     assert control.rejects() == 0
 
 
-async def test_when_all_local_pods_refuse_connections_no_call_is_lost(control: Served, reserved: list[Pod]) -> None:
+@both
+async def test_when_all_local_pods_refuse_connections_no_call_is_lost(
+    control: Served, reserved: list[Pod], kind: tuple[str, ...]
+) -> None:
     _all_local(control, reserved)
-    async with grpc_pod(reserved[1]), grpc_pod(reserved[2]), _in(ZONES[0], control) as caller:
+    async with grpc_pod(reserved[1]), grpc_pod(reserved[2]), _in(ZONES[0], control, kind) as caller:
         tally = await caller.call(TARGET, 200)
         assert not tally.errors
         assert set(tally.answers) == {"pod-2", "pod-3"}
@@ -62,9 +69,12 @@ async def test_with_other_zones_at_weight_0_every_call_would_be_lost(control: Se
         assert not (await caller.call(TARGET, 20)).answers
 
 
-async def test_local_pods_that_are_gone_take_no_call_with_them(control: Served, reserved: list[Pod]) -> None:
+@both
+async def test_local_pods_that_are_gone_take_no_call_with_them(
+    control: Served, reserved: list[Pod], kind: tuple[str, ...]
+) -> None:
     _all_local(control, reserved)
-    async with grpc_pod(reserved[1]), grpc_pod(reserved[2]), _in(ZONES[0], control) as caller:
+    async with grpc_pod(reserved[1]), grpc_pod(reserved[2]), _in(ZONES[0], control, kind) as caller:
         async with grpc_pod(reserved[0]):
             await caller.until(only("pod-1"), TARGET, 100)
         # Still in the assignment, with a weight of 9,998 in 10,000.
@@ -73,12 +83,50 @@ async def test_local_pods_that_are_gone_take_no_call_with_them(control: Served, 
         assert set(tally.answers) == {"pod-2", "pod-3"}
 
 
-async def test_the_next_priority_takes_over_and_gives_back(control: Served, reserved: list[Pod]) -> None:
+@both
+async def test_the_next_priority_takes_over_and_gives_back(
+    control: Served, reserved: list[Pod], kind: tuple[str, ...]
+) -> None:
     control.put("shop", group(reserved[:1]), group(reserved[1:2], priority=1))
-    async with grpc_pod(reserved[1]), client(STOCK_GRPC, await control.bootstrap("grpc")) as caller:
+    async with grpc_pod(reserved[1]), client(kind, await control.bootstrap("grpc")) as caller:
         assert (await caller.call(TARGET, 100)).answers == {"pod-2": 100}
         async with grpc_pod(reserved[0]):
             await caller.until(only("pod-1"), TARGET)
+    assert control.rejects() == 0
+
+
+@needs_envoy
+async def test_envoy_honours_weights_and_zones_and_fails_over(
+    control: Served, reserved: list[Pod], tmp_path: Path
+) -> None:
+    control.census.warm()
+    control.put("weighted", group(reserved[1:2], weight=90), group(reserved[2:3], weight=10))
+    # Whom nobody can connect to is healthy for Envoy until outlier detection says otherwise.
+    outliers = Policy.from_mapping({"outlier_detection": {"consecutive_5xx": 1, "max_ejection_percent": 100}})
+    control.put("spare", group(reserved[:1]), group(reserved[1:2], priority=1), policy=outliers)
+    control.put("empty")
+    weighted, spare, empty = (f"{name}.{NAMESPACE}:80" for name in ("weighted", "spare", "empty"))
+    where = ("--admin", "127.0.0.1:0", "--listen", "127.0.0.1:0", "--zone", ZONES[1])
+    async with AsyncExitStack() as stack:
+        for pod in reserved[1:3]:
+            await stack.enter_async_context(grpc_pod(pod))
+        proxy = await stack.enter_async_context(envoy(tmp_path, await control.bootstrap("envoy", *where)))
+        caller = await stack.enter_async_context(client(STOCK_GRPC))
+        listener = await proxy.listener()
+        # Its zone has half of the Pods and, the only client, all clients: half of its calls stay.
+        await caller.until(only("pod-2", "pod-3"), listener, 100, authority=weighted)
+        tally = await caller.call(listener, 1000, authority=weighted)
+        assert tally.share("pod-2") == pytest.approx(0.5, abs=0.08)
+        # Until two more clients sit in the other zone.
+        for _ in range(2):
+            if control.census.joined(weighted, ZONES[2]):
+                control.store.census_changed(weighted)
+        await caller.until(lambda tally: tally.share("pod-2") > 0.95, listener, 200, authority=weighted)
+        # Nobody listens where the first priority is.
+        await caller.until(only("pod-2"), listener, authority=spare)
+        nothing = await caller.call(listener, authority=empty)
+        assert not nothing.answers
+        assert nothing.slowest_s < 10
     assert control.rejects() == 0
 
 
@@ -97,7 +145,7 @@ def _nothing_for_other_zones(assignment: Any) -> None:
 
 
 @asynccontextmanager
-async def _in(zone: str, control: Served) -> AsyncIterator[Client]:
+async def _in(zone: str, control: Served, kind: tuple[str, ...] = STOCK_GRPC) -> AsyncIterator[Client]:
     """A client that says it is in `zone`."""
-    async with client(STOCK_GRPC, await control.bootstrap("grpc", "--zone", zone)) as caller:
+    async with client(kind, await control.bootstrap("grpc", "--zone", zone)) as caller:
         yield caller

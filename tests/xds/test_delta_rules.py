@@ -301,3 +301,8 @@ def acknowledge(client: DeltaClient, responses: Sequence[discovery_pb2.DeltaDisc
     for response in responses:
         client.type_url = response.type_url
         client.ask(nonce=response.nonce)
+
+
+def test_no_resource_has_a_time_to_live(client: DeltaClient) -> None:
+    client.ask(A, B)
+    assert not any(resource.HasField("ttl") for resource in client.response().resources)

@@ -451,3 +451,10 @@ def test_removals_are_put_off_once_however_much_keeps_changing(client: SotwClien
         said = names(client.response())
         client.ask(A, B)
     assert said == [B, A]
+
+
+@pytest.mark.parametrize("type_url", [CLUSTERS, ENDPOINTS, LISTENERS])
+def test_no_resource_has_a_time_to_live_and_so_none_a_wrapper(type_url: str) -> None:
+    client = SotwClient(Shelf(A), type_url)
+    client.ask(A)
+    assert [resource.type_url for resource in client.response().resources] == [type_url]
