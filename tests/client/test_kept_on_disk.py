@@ -11,7 +11,7 @@ from tests.client.backends import Backend
 from tests.client.eventually import eventually
 from tests.client.service import NAME, assign
 from tests.client.worlds import AnyChannel, World
-from trimtab.model import Policy
+from trimtab.model import Locality, LocalityEndpoints, Policy
 
 StartBackends = Callable[[int], list[Backend]]
 
@@ -60,6 +60,22 @@ def test_a_channel_starts_without_a_control_plane_and_says_that_it_did(
     second = world.open(ads)
     assert world.call(second, "unary_unary", b"a", timeout=20) == [b"a"]
     assert stale(second) == [True]
+
+
+def test_the_zone_is_known_from_disk_as_well(world: World, folder: Path, backends: StartBackends) -> None:
+    (backend,) = backends(1)
+    with AdsServer() as ads:
+        ads.zone = "b"
+        ads.assign_groups(NAME, LocalityEndpoints(Locality("eu", "b"), (backend.endpoint,)))
+        ads.balance(NAME, Policy(zone="require"))
+        channel = world.open(ads)
+        world.call(channel, "unary_unary", b"a", timeout=20)
+        eventually(lambda: channel.cluster.policy.zone == "require")
+        eventually(lambda: kept(folder) and b"require" in kept(folder)[0].read_bytes())
+        world.close(channel)
+    channel = world.open(ads)
+    assert world.call(channel, "unary_unary", b"a", timeout=20) == [b"a"]
+    assert channel.explain().client_zone == "b"
 
 
 def test_what_the_control_plane_says_takes_its_place(

@@ -43,6 +43,8 @@ class Kept:
     """A ClusterLoadAssignment."""
     policy: bytes = b""
     """A Cluster; empty: none was asked for."""
+    zone: str = ""
+    """Where the client runs, as the control plane said; empty: it did not."""
 
 
 class AssignmentStore:
@@ -110,6 +112,7 @@ class AssignmentStore:
             "name": name,
             "confirmed_at": kept.confirmed_at,
             "version": kept.version,
+            "zone": kept.zone,
             "assignment_bytes": len(kept.assignment),
         }
         body = kept.assignment + kept.policy
@@ -137,7 +140,7 @@ class AssignmentStore:
         if (header["of"], header["name"]) != (self._of, name):
             raise ValueError(f"it is {header['name']} of another control plane or place")
         size = header["assignment_bytes"]
-        return Kept(header["confirmed_at"], header["version"], body[:size], body[size:])
+        return Kept(header["confirmed_at"], header["version"], body[:size], body[size:], header["zone"])
 
 
 def _identity(bootstrap: Bootstrap) -> str:
@@ -153,7 +156,7 @@ def _digest(header: dict[str, Any], body: bytes) -> str:
 
 
 def read_kept(kept: Kept, zone: str) -> tuple[Policy | Assignment, ...]:
-    """What was kept, the policy first, for a client of `zone`; nothing if it cannot be read, or lists no endpoint and so helps nobody."""
+    """What was kept, the policy first, for a client of `zone` unless the control plane knew better; nothing if it cannot be read, or lists no endpoint and so helps nobody."""
     try:
         assignment = decode_assignment(kept.assignment, kept.version)
         policy = decode_policy(kept.policy)[1] if kept.policy else None
@@ -162,5 +165,5 @@ def read_kept(kept: Kept, zone: str) -> tuple[Policy | Assignment, ...]:
         return ()
     if not len(assignment):
         return ()
-    stale = replace(assignment, confirmed_at=kept.confirmed_at, client_zone=zone)
+    stale = replace(assignment, confirmed_at=kept.confirmed_at, client_zone=kept.zone or zone)
     return (policy, stale) if isinstance(policy, Policy) else (stale,)

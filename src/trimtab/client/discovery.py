@@ -264,7 +264,7 @@ class Discovery:
     def _decode(self, body: bytes, version: str) -> tuple[str, Assignment]:
         assignment = decode_assignment(body, version)
         if self._keeper is not None:
-            self._keeper.assigned(assignment.cluster, version, body)
+            self._keeper.assigned(assignment.cluster, version, body, self._zone)
         return assignment.cluster, replace(assignment, clock_offset_s=self._clock_offset_s, client_zone=self._zone)
 
     def _decode_policy(self, body: bytes, version: str) -> tuple[str, Policy | PolicyError]:

@@ -26,6 +26,7 @@ class _Known:
     version: str = ""
     assignment: bytes = b""
     policy: bytes = b""
+    zone: str = ""
     save_at: float | None = None
     saved_at: float = float("-inf")
 
@@ -69,11 +70,11 @@ class Keeper:
             self._look_at.pop(name, None)
             self._known.pop(name, None)
 
-    def assigned(self, name: str, version: str, body: bytes) -> None:
-        """The control plane said which endpoints a service has."""
+    def assigned(self, name: str, version: str, body: bytes, zone: str) -> None:
+        """The control plane said which endpoints a service has, to a client in `zone`."""
         with self._changed:
             known = self._known.setdefault(name, _Known())
-            known.version, known.assignment = version, body
+            known.version, known.assignment, known.zone = version, body, zone
             self._due(known)
 
     def balanced(self, name: str, body: bytes) -> None:
@@ -126,7 +127,7 @@ class Keeper:
         for name, known in self._known.items():
             confirmed = answering and known.assignment and now - known.saved_at >= CONFIRM_S
             if confirmed or (known.save_at is not None and (known.save_at <= now or self._stopped)):
-                saves.append((name, Kept(time.time(), known.version, known.assignment, known.policy)))
+                saves.append((name, Kept(time.time(), known.version, known.assignment, known.policy, known.zone)))
                 known.save_at, known.saved_at = None, now
         return saves
 
