@@ -255,3 +255,11 @@ def test_a_subset_by_labels_nobody_knows_says_where_they_come_from() -> None:
     report = endpoints_report(port, "", shop.catalog, shop.store, shop.census, ("shard", "7"))
     assert not report.localities
     assert reasons(report)["10.0.0.1:9090"].endswith("no label shard; labels are known where Pods are (--watch-pods)")
+
+
+def test_a_locality_where_everybody_drains_has_no_share_while_there_is_another() -> None:
+    draining = endpoint("10.0.0.2", ready=False, serving=True, terminating=True, zone="b")
+    shop = Shop(service(), endpoint_slice(endpoint("10.0.0.1", zone="a"), draining))
+    assert {group.locality: group.share for group in shop.report().localities} == {"a": 1, "b": 0}
+    shop.apply(endpoint_slice(draining))
+    assert {group.locality: group.share for group in shop.report().localities} == {"b": 1}

@@ -1,7 +1,7 @@
 """What clients of one zone are told about one service, and why. What `trimtab endpoints` and /debug/endpoints show."""
 
 from collections import Counter, defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -9,7 +9,7 @@ from msgspec import Struct
 
 from ..balance.aperture import Aperture
 from ..balance.priorities import Standing, spread
-from ..model import Assignment, Endpoint, Health, Policy, Seat
+from ..model import Assignment, Endpoint, Health, LocalityEndpoints, Policy, Seat
 from ..xds.version import assignment_version
 from .catalog import Catalog, ServicePort
 from .census import Census
@@ -189,7 +189,7 @@ def _localities(
             priority=group.priority,
             locality=str(group.locality),
             weight=group.weight,
-            share=group.weight / totals[group.priority],
+            share=_share(group, served.localities),
             endpoints=[
                 _endpoint(endpoint, by_place.get((endpoint.address, endpoint.port)), label)
                 for endpoint in group.endpoints
@@ -200,6 +200,17 @@ def _localities(
         )
         for group in served.localities
     ]
+
+
+def _share(group: LocalityEndpoints, groups: Iterable[LocalityEndpoints]) -> float:
+    """By weight, among those of its priority that have a healthy endpoint: clients pass the others by while there is one."""
+    level = [other for other in groups if other.priority == group.priority]
+    usable = list(filter(_has_healthy, level)) or level
+    return group.weight / sum(other.weight for other in usable) if group in usable else 0.0
+
+
+def _has_healthy(group: LocalityEndpoints) -> bool:
+    return any(endpoint.health is Health.HEALTHY for endpoint in group.endpoints)
 
 
 def _priority_shares(served: Assignment) -> Mapping[int, float]:
