@@ -104,6 +104,8 @@ def test_zones_have_the_same_part_as_large_as_the_one_with_most_calls_for_its_si
     assignment = zones(60, 30, 30, weights=weights)
     part = of(assignment, Seat(5, 100))
     assert tuple(len(part.intersection(group.endpoints)) for group in assignment.localities) == used
+    without = of(assignment, Seat(5, 100), Policy(zone="off"))
+    assert len(without) == 12, "whoever is not to prefer a zone needs no more of it"
 
 
 def test_endpoints_that_are_not_admitted_are_no_part_of_the_fleet() -> None:

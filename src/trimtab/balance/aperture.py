@@ -115,7 +115,9 @@ def _stretches(groups: Sequence[_Ring], seat: Seat, policy: Policy) -> Iterator[
         size = sum(len(ring) for _, ring in rings)
         weights = sum(group.weight for group, _ in rings)
         # Where a locality is preferred, fewer clients share it than share the service, and each needs more of it.
-        preference = max((group.weight / weights / (len(ring) / size) for group, ring in rings), default=1.0)
+        preference = 1.0
+        if policy.zone == "prefer":
+            preference = max((group.weight / weights / (len(ring) / size) for group, ring in rings), default=1.0)
         wanted = policy.subset.clients_per_endpoint * size / max(1, seat.clients)
         width = min(size, policy.max_connections, preference * max(policy.subset.least, wanted))
         round_off = floor if width == policy.max_connections else ceil
