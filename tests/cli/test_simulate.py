@@ -8,6 +8,10 @@ from typing import Any
 
 import pytest
 
+from trimtab.cli.simulate import simulate as command
+from trimtab.simulate import validation
+from trimtab.simulate.validation import Cell
+
 SMALL = """
 title: small
 duration_s: 5
@@ -114,3 +118,14 @@ def test_a_page_is_written_beside_the_numbers(small: Path, tmp_path: Path) -> No
     text = file.read_text("utf-8")
     assert text.count("<svg") >= 5
     assert "kube-proxy" in text
+
+
+@pytest.mark.parametrize(("mean", "code"), [(2.0, 0), (1.5, 1)])
+def test_a_cell_that_is_off_fails_the_validation(
+    mean: float, code: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    # M/M/1 at 0.5: the mean is 2, the 99th percentile 2 ln 100.
+    cell = Cell("random", 20, 0.5, 1, mean, 9.21, 60_000)
+    monkeypatch.setattr(validation, "CELLS", (cell,))
+    assert command(validate=True) == code
+    assert "random n=20 m=1 at 0.5" in capsys.readouterr().out

@@ -88,3 +88,10 @@ def test_nothing_measured_is_not_a_number_but_no_error(pods: list[Pod]) -> None:
     result = measured(pods, (6.0, 0.0, None, A, "NO_ENDPOINTS"))
     assert result.values["errors"] == 1
     assert str(result.values["p99_ms"]) == "nan"
+
+
+def test_pods_are_present_from_their_start_to_their_end(pods: list[Pod]) -> None:
+    pods[0].ended_s, pods[1].started_s = 10.0, 8.0
+    present = measured(pods, (6.0, 0.1, 0, A, "OK")).present
+    # Windows of a sixth of a second from second 5 on.
+    assert list(present.sum(axis=0)) == [WINDOWS // 2, WINDOWS * 7 // 10]

@@ -72,7 +72,7 @@ def simulate(
     list_
         List the scenarios that come with Trimtab.
     validate
-        Check the engine against the tables of queueing theory. Takes some minutes.
+        Check the engine against the tables of queueing theory. Takes five minutes of processor time.
     """
     console = Console(stderr=True)
     try:

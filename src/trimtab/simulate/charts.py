@@ -13,7 +13,7 @@ from matplotlib.ticker import LogLocator, NullLocator
 
 from .experiment import Finding
 from .happenings import happenings
-from .measures import PERCENTILES, Windows
+from .measures import PERCENTILES, Measures, Windows
 from .report import Report
 from .statistics import Floats
 
@@ -54,7 +54,7 @@ def charts(report: Report) -> Iterator[tuple[str, str, str]]:
         if len(report.findings[0].runs[0].requests_per_pod) <= _MANY_PODS:
             yield (
                 "Requests per pod over time",
-                "A row per pod, first seed: blue gets less than an even share, red more. Slow starts and failovers show here.",
+                "A row per pod while it is there, first seed: blue gets less than an even share, red more. Slow starts and failovers show here.",
                 _heat(report, _relative_requests, "share, × even", "coolwarm", (0.0, 2.0)),
             )
             yield (
@@ -177,12 +177,12 @@ def _per_pod(report: Report) -> str:
 
 def _heat(
     report: Report,
-    values: Callable[[Windows], Floats],
+    values: Callable[[Measures], Floats],
     label: str,
     colour_map: str,
     limits: tuple[float, float] | None,
 ) -> str:
-    grids = [values(finding.runs[0].windows).T for finding in report.findings]
+    grids = [values(finding.runs[0]).T for finding in report.findings]
     low, high = limits or (min(float(np.nanmin(g)) for g in grids), max(float(np.nanmax(g)) for g in grids))
     for_each, figure = _panels(report, 3.0)
     shown = []
@@ -227,15 +227,16 @@ def _each(finding: Finding, series: Callable[[Windows], Floats]) -> Floats:
     return np.array([series(run.windows) for run in finding.runs])
 
 
-def _relative_requests(windows: Windows) -> Floats:
-    present = windows.requests.sum(axis=1, keepdims=True) / windows.requests.shape[1]
+def _relative_requests(run: Measures) -> Floats:
+    requests, present = run.windows.requests, run.present
     with np.errstate(all="ignore"):
-        return np.asarray(windows.requests / present, dtype=np.float64)
+        even = requests.sum(axis=1, keepdims=True) / present.sum(axis=1, keepdims=True)
+        return np.where(present | (requests > 0), requests / even, np.nan)
 
 
-def _log_p90(windows: Windows) -> Floats:
+def _log_p90(run: Measures) -> Floats:
     with np.errstate(all="ignore"):
-        return np.asarray(np.log10(windows.pod_p90_ms), dtype=np.float64)
+        return np.asarray(np.log10(run.windows.pod_p90_ms), dtype=np.float64)
 
 
 def _milliseconds(axes: Axes) -> None:

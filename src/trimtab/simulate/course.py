@@ -108,13 +108,14 @@ class Course:
             self._directory.gone(pod)
 
     def _start(self, pod: Pod) -> None:
-        pod.up, pod.started_s = True, self._timeline.now
+        pod.open()
         self._fleet.warm_up(pod)
         self._directory.ready(pod)
         self._connections_notice(pod)
 
     def _stop(self, pod: Pod, grace_s: float) -> None:
         self._directory.draining(pod)
+        pod.ended_s = self._timeline.now
 
         def close(_: object) -> None:
             pod.close()

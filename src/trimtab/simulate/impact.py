@@ -13,14 +13,13 @@ from typing import Any, Final
 
 from .charts import charts
 from .experiment import findings, play, spread
-from .impact_page import page
+from .impact_page import page, picture, pictured
 from .report import Report
 from .scenario import Contestant, Scenario
 from .scenario_file import load
 from .sizing import Target, least, needs
 
 SEEDS: Final = (1, 2, 3, 4, 5)
-_PICTURED: Final = ("Latency over time", "Requests per pod", "Pods needed")
 _NOT_FOR_SALE: Final = ("shortest-queue",)
 """A bound, which nobody can deploy."""
 
@@ -103,9 +102,8 @@ def main(page_file: Path, folder: Path) -> None:
     played = reports(SUBJECTS, SEEDS)
     for report in played:
         for title, _, svg in charts(report):
-            if title in _PICTURED:
-                file = folder / f"{report.name}-{title.lower().replace(' ', '-')}.svg"
-                file.write_text('<?xml version="1.0" encoding="utf-8"?>\n' + svg, "utf-8")
+            if title in pictured(report):
+                (folder / picture(report, title)).write_text('<?xml version="1.0" encoding="utf-8"?>\n' + svg, "utf-8")
     page_file.write_text(page(played, folder.name), "utf-8")
 
 

@@ -124,7 +124,8 @@ def _page(reports: Sequence[Report], pictures: str) -> Iterator[str]:
 What a fleet gains, and what it does not, by choosing an endpoint for every request. Made by `make impact`: scenarios that come
 with Trimtab, played in virtual time with the balancing code of this version ([how](simulator.md)). Each number is a mean over
 {seeds} seeds ± half of its 95 % confidence interval; all contenders of a table had the same requests. `p2c` is Trimtab as it comes,
-`headless-dns` gRPC's round robin, `envoy-least-request` Envoy's power of two choices."""
+`headless-dns` gRPC's round robin, `envoy-least-request` Envoy's power of two choices. In the pictures over time thick lines are p99, with the
+range over the seeds, and thin ones p50."""
     yield from _summary([report for report in reports if report.needs])
     for report in reports:
         yield from _section(report, pictures)
@@ -184,7 +185,17 @@ def _section(report: Report, pictures: str) -> Iterator[str]:
     for finding in report.findings:
         cells = [shown(finding.metric(metric), metric) for metric in columns]
         yield f"| {finding.contender} | " + " | ".join(cells) + " |"
-    yield from ("", f"![Latency over time]({pictures}/{report.name}-latency-over-time.svg)")
-    yield f"![Requests per pod]({pictures}/{report.name}-requests-per-pod.svg)"
-    if report.needs:
-        yield f"![Pods needed]({pictures}/{report.name}-pods-needed.svg)"
+    yield ""
+    for title in pictured(report):
+        yield f"![{title}]({pictures}/{picture(report, title)})"
+
+
+def pictured(report: Report) -> Sequence[str]:
+    """Titles of the charts that the page shows of a report."""
+    over_time = ("Requests per pod over time",) if report.scenario.events else ()
+    return ("Latency over time", "Requests per pod", *over_time, *(("Pods needed",) if report.needs else ()))
+
+
+def picture(report: Report, title: str) -> str:
+    """Name of the file with a chart."""
+    return f"{report.name}-{title.lower().replace(' ', '-')}.svg"

@@ -49,7 +49,17 @@ class Measures:
     utilisation_per_pod: Sequence[float]
     started_s: Sequence[float]
     """When each pod started last, in measured time: negative for those that were there before."""
+    ended_s: Sequence[float]
+    """When each pod was told to stop or crashed; infinity for those that were there in the end."""
     windows: Windows
+
+    @property
+    def present(self) -> NDArray[np.bool_]:
+        """Per window and pod, whether the pod was there to be sent something."""
+        starts_s = self.windows.starts_s[:, np.newaxis]
+        started_s, ended_s = np.array(self.started_s), np.array(self.ended_s)
+        there: NDArray[np.bool_] = (started_s < starts_s + starts_s[1, 0]) & (ended_s > starts_s)
+        return there
 
 
 METRICS: Final[Mapping[str, str]] = {
@@ -94,7 +104,8 @@ def measure(run: Run, network: Network) -> Measures:
     counts = np.bincount(columns.status, minlength=len(run.ledger.statuses))
     statuses = {name: int(count) for name, count in zip(run.ledger.statuses, counts, strict=True) if count}
     started_s = [pod.started_s - run.warm_up_s for pod in run.pods]
-    return Measures(values, statuses, per_pod.tolist(), busy.tolist(), started_s, windows)
+    ended_s = [pod.ended_s - run.warm_up_s for pod in run.pods]
+    return Measures(values, statuses, per_pod.tolist(), busy.tolist(), started_s, ended_s, windows)
 
 
 def _waited(run: Run, columns: Columns) -> NDArray[np.bool_]:

@@ -3,6 +3,7 @@
 import random
 from collections import deque
 from collections.abc import Callable
+from math import inf
 from typing import Final
 
 from ..model import Endpoint, Locality
@@ -26,6 +27,7 @@ class Pod:
         "busy",
         "busy_s",
         "concurrency",
+        "ended_s",
         "endpoint",
         "failure_rate",
         "failure_s",
@@ -69,6 +71,8 @@ class Pod:
         """Takes connections."""
         self.started_s = 0.0
         """When it came up last."""
+        self.ended_s = inf
+        """When it was told to stop or crashed; from then on nobody need send it anything."""
         self.hanging = False
         """Takes requests and never answers."""
         self.busy = 0
@@ -97,13 +101,17 @@ class Pod:
         else:
             self._queue.append(call)
 
+    def open(self) -> None:
+        """Take connections from now on."""
+        self.up, self.started_s, self.ended_s = True, self._timeline.now, inf
+
     def close(self) -> None:
         """Take no more connections; what is here is still answered."""
         self.up = False
 
     def crash(self) -> None:
         """Connections break: whatever is here fails now."""
-        self.up = False
+        self.up, self.ended_s = False, self._timeline.now
         lost = [*self._timeline.withdraw(self._finish), *self._queue]
         self._queue.clear()
         self.busy = 0
