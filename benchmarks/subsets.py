@@ -40,7 +40,7 @@ async def run(console: Console) -> None:
         ("round robin over all", one, replace(whole, strategy="round_robin"), None),
         ("all pods", one, whole, None),
         ("parts by seat", one, Policy(), None),
-        ("parts by seat, one seat in 16 empty", one, Policy(), lambda i: Seat(i * 17 // 16, CLIENTS)),
+        ("parts by seat, one seat in 32 empty", one, Policy(), lambda i: Seat(i * 33 // 32, CLIENTS)),
         ("parts by rank, client i of n at i/n", one, Policy(), lambda i: Seat(0, CLIENTS, i / CLIENTS)),
         ("parts at random places", one, Policy(), lambda i: Seat(0, CLIENTS, places[i])),
         ("all pods, three zones", zoned, whole, None),

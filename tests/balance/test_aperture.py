@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.balance import fleet
-from trimtab.balance import Balancer, Changes, Request
+from trimtab.balance import Balancer, Changes, Request, strategies
 from trimtab.balance.aperture import Aperture
 from trimtab.model import Assignment, Endpoint, Health, Locality, LocalityEndpoints, Policy, Seat, Subset
 
@@ -106,6 +106,16 @@ def test_zones_have_the_same_part_as_large_as_the_one_with_most_calls_for_its_si
     assert tuple(len(part.intersection(group.endpoints)) for group in assignment.localities) == used
     without = of(assignment, Seat(5, 100), Policy(zone="off"))
     assert len(without) == 12, "whoever is not to prefer a zone needs no more of it"
+
+
+@pytest.mark.parametrize("strategy", sorted(strategies()))
+def test_only_strategies_that_compare_loads_use_parts(strategy: str) -> None:
+    balancer = fleet.balancer(Policy(strategy))
+    balancer.seated(Seat(3, 100))
+    fleet.update(balancer, HUNDRED)
+    assert len(balancer.nodes) == (10 if strategy in ("p2c", "least_request") else 100)
+    if strategy == "consistent_hash":
+        assert str(balancer.part) == "100 of 100 endpoints: the strategy does not compare loads"
 
 
 def test_endpoints_that_are_not_admitted_are_no_part_of_the_fleet() -> None:

@@ -46,11 +46,17 @@ class Aperture:
         self._in_flight = 0.0
         self._measured_at: float | None = None
 
-    def choose(self, assignment: Assignment, policy: Policy, admits: Callable[[Endpoint], bool]) -> list[Ranked]:
-        """The endpoints to use among those that are admitted, with their priorities."""
+    def choose(
+        self, assignment: Assignment, policy: Policy, admits: Callable[[Endpoint], bool], compares: bool = True
+    ) -> list[Ranked]:
+        """The endpoints to use among those that are admitted, with their priorities.
+
+        `compares` says whether the strategy compares loads. One that does not gains nothing by a part of the fleet, and may lose
+        much: a hash key has its home among all endpoints, the same for all clients.
+        """
         groups = [_Ring.of(group, admits) for group in assignment.localities]
         usable = [(group.priority, endpoint) for group in groups for endpoint in group.usable]
-        chosen, why = usable, self._whole(len(usable), policy)
+        chosen, why = usable, self._whole(len(usable), policy, compares)
         if not why and self.seat is not None:
             chosen = list(_stretches(groups, self.seat, policy))
             why = _why(len(chosen), len(usable), self.seat, policy)
@@ -60,10 +66,12 @@ class Aperture:
         self.part = Part(len(limited), len(usable), why)
         return limited
 
-    def _whole(self, size: int, policy: Policy) -> str:
+    def _whole(self, size: int, policy: Policy, compares: bool) -> str:
         """Why every endpoint is used; empty: they need not be."""
         if policy.subset.mode == "off":
             return "policy.subset is off"
+        if not compares:
+            return "the strategy does not compare loads"
         if size <= policy.subset.above:
             return "a fleet this small is used whole"
         if self.seat is None:

@@ -227,7 +227,8 @@ class Balancer:
         known = tuple(before.values())
         self._nodes = {}
         opened: list[Node] = []
-        for priority, endpoint in self._aperture.choose(assignment, self._policy, self._zones.admits):
+        compares = bool(getattr(self._strategy, "compares_loads", False))
+        for priority, endpoint in self._aperture.choose(assignment, self._policy, self._zones.admits, compares):
             node = before.pop(endpoint.identity, None)
             if node is None:
                 node = Node(endpoint, priority)

@@ -18,6 +18,8 @@ class LeastRequest:
     For small fleets. With many clients whose loads are local, everyone finds the same node best; two choices herd less.
     """
 
+    compares_loads = True
+
     def __init__(self, policy: Policy, rng: random.Random) -> None:
         self._rng = rng
 

@@ -20,6 +20,8 @@ _TRIES = 8
 class PowerOfTwoChoices:
     """Strategy `p2c`."""
 
+    compares_loads = True
+
     def __init__(self, policy: Policy, rng: random.Random) -> None:
         self._rng = rng
         self.idle_pairs = 0

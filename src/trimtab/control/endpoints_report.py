@@ -7,6 +7,7 @@ from typing import Any
 
 from msgspec import Struct
 
+from ..balance import strategies
 from ..balance.aperture import Aperture
 from ..balance.priorities import Standing, spread
 from ..model import Assignment, Endpoint, Health, LocalityEndpoints, Policy, Seat
@@ -124,7 +125,8 @@ def _part(policy: Policy, served: Assignment, clients: int) -> str:
         return f"shards by {policy.shards.label}, each up to max_connections"
     aperture = Aperture("")
     aperture.seat = Seat(0, clients) if clients else None
-    aperture.choose(served, policy, lambda endpoint: True)
+    compares = getattr(strategies().get(str(policy.strategy)), "compares_loads", False)
+    aperture.choose(served, policy, lambda endpoint: True, compares)
     return str(aperture.part)
 
 

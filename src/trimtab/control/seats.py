@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from ..model import Seat
 
-_EMPTY = 16
+_EMPTY = 32
 """One seat in so many may be empty; more of them and endpoints get uneven numbers of clients."""
 _RENEWED = 8
 """The number of clients is told anew when it is off by more than one in so many: each change moves the ends of everybody's part."""
