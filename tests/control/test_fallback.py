@@ -1,13 +1,20 @@
 """Fallback services: which endpoints come after a service's own, who has to agree, and what follows a change."""
 
+import random
+
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from tests.control.objects import endpoint, endpoint_slice, service
 from tests.control.test_resource_store import PAYMENTS, REF, Shop
+from trimtab.balance import Balancer, Connectivity, Request
+from trimtab.control.fallback import joined
+from trimtab.control.gate import Refused, gate
 from trimtab.control.kubernetes import FALLBACK_ANNOTATION, EndpointSlice, Object, Service, ServicePortSpec
 from trimtab.errors import PolicyError
-from trimtab.model import Policy, ServiceRef
+from trimtab.model import Assignment, Endpoint, Health, Locality, LocalityEndpoints, Policy, ServiceRef
 from trimtab.xds.assignment import decode_assignment
 from trimtab.xds.resource_type import ENDPOINTS
 from trimtab.xds.wire import text
@@ -146,3 +153,71 @@ def test_the_policy_has_a_list_of_names() -> None:
     with pytest.raises(PolicyError, match=r"policy\.fallback: expected a list of strings"):
         Policy.from_mapping({"fallback": "spare"})
     assert Policy.from_mapping({"fallback": ["spare"]}).to_mapping() == {"fallback": ["spare"]}
+
+
+def test_own_endpoints_that_drain_come_after_a_fallback_and_are_the_last_resort_of_all() -> None:
+    draining = endpoint_slice(endpoint("10.0.0.1", ready=False, serving=True, terminating=True))
+    shop = Shop(falls_back_to("spare"), draining, service(name="spare"), SPARE)
+    assert health(shop) == {"10.0.0.1": Health.DRAINING, "10.0.1.1": Health.HEALTHY}
+    assert picked(shop) == {"10.0.1.1"}
+    shop.apply(
+        endpoint_slice(endpoint("10.0.1.1", ready=False, serving=True, terminating=True), name="spare-1", of="spare")
+    )
+    assert picked(shop) == {"10.0.0.1"}
+
+
+def assignment_of(shop: Shop) -> Assignment:
+    return decode_assignment(text(1, PAYMENTS) + shop.get(ENDPOINTS).body)
+
+
+def health(shop: Shop) -> dict[str, Health]:
+    return {item.address: item.health for _, item in assignment_of(shop).endpoints()}
+
+
+def picked(shop: Shop) -> set[str]:
+    """Where our own client's calls go, every endpoint being connected."""
+    balancer = Balancer(Policy(), client_id="client", rng=random.Random(1), clock=lambda: 0.0)
+    for node in balancer.update(assignment_of(shop)).opened:
+        balancer.connectivity_changed(node, Connectivity.READY)
+    picks = [balancer.pick(Request("/shop.Shop/Buy")) for _ in range(50)]
+    return {pick.node.endpoint.address for pick in picks if pick is not None}
+
+
+places = st.lists(
+    st.tuples(st.integers(0, 2), st.sampled_from("abc"), st.integers(1, 9), st.sampled_from([9090, 9091])), max_size=8
+)
+
+
+def assignment(found: list[tuple[int, str, int, int]]) -> Assignment:
+    """Endpoints by priority and zone; the priorities without gaps."""
+    ranks = sorted({priority for priority, *_ in found})
+    groups = {
+        (ranks.index(priority), zone): {
+            Endpoint(f"10.0.0.{host}", port) for p, z, host, port in found if (p, z) == (priority, zone)
+        }
+        for priority, zone, *_ in found
+    }
+    return Assignment(
+        PAYMENTS,
+        tuple(
+            LocalityEndpoints(Locality(zone=zone), tuple(sorted(members, key=lambda e: e.authority)), 1, priority)
+            for (priority, zone), members in groups.items()
+        ),
+    )
+
+
+@given(places, st.lists(places, max_size=3))
+def test_whatever_is_joined_every_address_is_there_once_and_priorities_follow_each_other(
+    own: list[tuple[int, str, int, int]], others: list[list[tuple[int, str, int, int]]]
+) -> None:
+    fallbacks = [(ServiceRef(f"spare-{i}", "prod", "8080"), assignment(other)) for i, other in enumerate(others)]
+    verdict = gate(joined(assignment(own), fallbacks))
+    assert not isinstance(verdict, Refused)
+    found = [(priority, item) for priority, item in verdict.assignment.endpoints()]
+    assert {(item.address, item.port) for _, item in found} == {
+        (f"10.0.0.{host}", port) for each in (own, *others) for _, _, host, port in each
+    }
+    assert sorted({priority for priority, _ in found}) == list(range(len({priority for priority, _ in found})))
+    ranks = {"": -1} | {str(ref): rank for rank, (ref, _) in enumerate(fallbacks)}
+    in_order = [ranks[item.origin] for _, item in sorted(found, key=lambda placed: placed[0])]
+    assert in_order == sorted(in_order)
