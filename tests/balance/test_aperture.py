@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.balance import fleet
-from trimtab.balance import Balancer, Changes, Request, strategies
+from trimtab.balance import Balancer, Changes, Connectivity, Node, Pick, Request, strategies
 from trimtab.balance.aperture import Aperture
 from trimtab.model import Assignment, Endpoint, Health, Locality, LocalityEndpoints, Policy, Seat, Subset
 
@@ -147,20 +147,46 @@ def test_beyond_max_connections_it_is_a_stretch_too() -> None:
     assert sharing.total() == 2000
 
 
+def busy(calls: int) -> list[Node]:
+    """One node with so many calls in flight."""
+    node = Node(HUNDRED[0])
+    node.outstanding = {Pick(node, 0.0) for _ in range(calls)}
+    return [node]
+
+
 def test_who_keeps_the_fleet_busy_alone_uses_all_of_it_and_comes_back() -> None:
     now = 0.0
     aperture = Aperture("client")
     aperture.seat = Seat(0, 100)
     assignment = fleet.assignment(HUNDRED)
     aperture.choose(assignment, AUTO, anybody)
-    assert not aperture.measure(80, now)
-    assert not aperture.measure(80, now := now + 1.0), "a moment is no trend"
-    assert aperture.measure(80, now := now + 10.0)
+    assert not aperture.measure(busy(80), now)
+    assert not aperture.measure(busy(80), now := now + 1.0), "a moment is no trend"
+    assert aperture.measure(busy(80), now := now + 10.0)
     assert len(aperture.choose(assignment, AUTO, anybody)) == 100
     assert aperture.part.why == "this client keeps them busy by itself"
-    assert not aperture.measure(40, now := now + 60.0), "between the thresholds it stays as it is"
-    assert aperture.measure(5, now := now + 60.0)
+    assert not aperture.measure(busy(40), now := now + 60.0), "between the thresholds it stays as it is"
+    assert aperture.measure(busy(5), now := now + 60.0)
     assert len(aperture.choose(assignment, AUTO, anybody)) == 10
+
+
+def test_who_loses_more_than_half_of_its_part_uses_the_others_until_it_is_back() -> None:
+    balancer = fleet.balancer()
+    fleet.update(balancer, HUNDRED)
+    balancer.seated(Seat(3, 100))
+    part = list(balancer.nodes)
+    for node in part[:5]:
+        balancer.connectivity_changed(node, Connectivity.TRANSIENT_FAILURE)
+    assert not balancer.refresh(), "half of it will do"
+    balancer.connectivity_changed(part[5], Connectivity.TRANSIENT_FAILURE)
+    assert len(balancer.refresh().opened) == 90
+    assert balancer.part.why == "of this client's part too many cannot be reached"
+    for node in part[:3]:
+        balancer.connectivity_changed(node, Connectivity.READY)
+        assert not balancer.refresh(), "not at once: it must not go back and forth"
+    balancer.connectivity_changed(part[3], Connectivity.READY)
+    assert len(balancer.refresh().closed) == 90
+    assert set(balancer.nodes) == set(part)
 
 
 def test_a_balancer_takes_its_seat_and_lets_go_of_the_rest() -> None:

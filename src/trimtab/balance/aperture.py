@@ -6,19 +6,25 @@ random parts overlap more than elsewhere, endpoints are overloaded. So endpoints
 each client uses the stretch that begins at its seat, which the control plane gives it (docs/adr/0040).
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
 from math import ceil, exp, floor
 
 from ..model import Assignment, Endpoint, Health, LocalityEndpoints, Policy, Seat
+from .node import Connectivity, Node
 from .subset import Ranked, subset
+
+Identity = tuple[str, int, str]
 
 BUSY_ABOVE = 0.5
 """Calls in flight per endpoint of the whole fleet. A pair of endpoints is idle with the chance e^(-2 load): at 0.35 in half of
 the picks."""
 _QUIET_BELOW = 0.25
 _AVERAGED_S = 5.0
+LOST_ABOVE = 0.5
+"""Of the endpoints of a part, as Envoy's panic threshold: with fewer left the fleet's others must help."""
+_WELL_BELOW = 0.25
 _PER_LOCALITY = 2
 """The fewest of a locality that leave a choice."""
 
@@ -36,13 +42,16 @@ class Part:
 
 
 class Aperture:
-    """Chooses the part, and widens it while this client alone keeps the whole fleet busy."""
+    """Chooses the part, and the whole fleet while this client alone keeps it busy or too much of the part is lost."""
 
     def __init__(self, client_id: str) -> None:
         self._client_id = client_id
         self.seat: Seat | None = None
         self.part = Part(0, 0, "nothing is known yet")
         self._busy = False
+        self._strained = False
+        self._core: frozenset[Identity] = frozenset()
+        """The part's endpoints of the first priority, also while the whole fleet is used instead."""
         self._in_flight = 0.0
         self._measured_at: float | None = None
 
@@ -57,9 +66,14 @@ class Aperture:
         groups = [_Ring.of(group, admits) for group in assignment.localities]
         usable = [(group.priority, endpoint) for group in groups for endpoint in group.usable]
         chosen, why = usable, self._whole(len(usable), policy, compares)
+        self._core = frozenset()
         if not why and self.seat is not None:
-            chosen = list(_stretches(groups, self.seat, policy))
-            why = _why(len(chosen), len(usable), self.seat, policy)
+            stretches = list(_stretches(groups, self.seat, policy))
+            first = min((priority for priority, _ in stretches), default=0)
+            self._core = frozenset(endpoint.identity for priority, endpoint in stretches if priority == first)
+            why = self._widened() if len(usable) <= policy.max_connections else ""
+            if not why:
+                chosen, why = stretches, _why(len(stretches), len(usable), self.seat, policy)
         limited = subset(chosen, policy.max_connections, self._client_id)
         if len(limited) < len(chosen):
             why = f"max_connections is {policy.max_connections}, and {why}"
@@ -76,17 +90,30 @@ class Aperture:
             return "a fleet this small is used whole"
         if self.seat is None:
             return "the control plane gave this client no seat"
-        # Where there are too many to connect to, a stretch of what is allowed is more even than a sample.
-        return "this client keeps them busy by itself" if self._busy and size <= policy.max_connections else ""
+        return ""
 
-    def measure(self, in_flight: int, now: float) -> bool:
-        """Note the calls in flight. True: another part should be chosen."""
+    def _widened(self) -> str:
+        """Why a part would not do now; empty: it does."""
+        if self._strained:
+            return "of this client's part too many cannot be reached"
+        return "this client keeps them busy by itself" if self._busy else ""
+
+    def measure(self, nodes: Collection[Node], now: float) -> bool:
+        """Note how the nodes do. True: another part should be chosen."""
+        in_flight = sum(node.in_flight for node in nodes)
+        lost = sum(_is_lost(node) and node.endpoint.identity in self._core for node in nodes)
         elapsed_s = 0.0 if self._measured_at is None else now - self._measured_at
         self._measured_at = now
         self._in_flight += (in_flight - self._in_flight) * (1 - exp(-elapsed_s / _AVERAGED_S))
         load = self._in_flight / self.part.of if self.part.of else 0.0
-        before, self._busy = self._busy, load > (_QUIET_BELOW if self._busy else BUSY_ABOVE)
-        return self._busy is not before and self.seat is not None
+        before = self._widened()
+        self._busy = load > (_QUIET_BELOW if self._busy else BUSY_ABOVE)
+        self._strained = lost > len(self._core) * (_WELL_BELOW if self._strained else LOST_ABOVE)
+        return self._widened() != before and self.seat is not None
+
+
+def _is_lost(node: Node) -> bool:
+    return node.connectivity is Connectivity.TRANSIENT_FAILURE or node.ejected_until is not None
 
 
 def _why(chosen: int, size: int, seat: Seat, policy: Policy) -> str:

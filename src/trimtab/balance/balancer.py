@@ -260,7 +260,7 @@ class Balancer:
         if self._shards is not None:
             return self._shards.refresh()
         now = self._clock()
-        if self._aperture.measure(sum(node.in_flight for node in self._nodes.values()), now) and self._assignment:
+        if self._aperture.measure(self._nodes.values(), now) and self._assignment:
             return self.update(self._assignment)
         self._renew(now)
         return Changes()
