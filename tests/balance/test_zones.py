@@ -163,6 +163,18 @@ def test_calls_that_take_long_at_home_leave_by_and_by_and_come_back() -> None:
     assert local_share(0.02) > 0.97
 
 
+def test_a_pause_of_the_process_moves_nothing() -> None:
+    client = Client()
+    client.assign(MOSTLY_LOCAL)
+    client.call(1_000)
+    # All calls under way take half a second, fifty times as long as usual, and nearly all of them are at home.
+    stuck = [client.pick() for _ in range(10)]
+    client.now += 0.5
+    for pick in stuck:
+        pick.done(OK)
+    assert client.call(1_000)["a"] > 970
+
+
 def test_a_crowded_zone_sends_new_nodes_no_more_than_their_quota() -> None:
     client = Client(Policy(slow_start_s=3600.0))
     client.assign((9_900, 50, 50), (1, 1, 1))
