@@ -10,12 +10,14 @@ from .choice import Choice, explained
 from .node import Node
 from .picker import Picker
 from .request import Request
-from .shares import draw
+from .shares import even
 from .zone import zone_name
 from .zone_shares import HEALTH, OVERLOAD, Part
 
 _STAY = 1 / 64
 """Of the calls that would leave, to know when it is good at home again."""
+_LOTS = 8
+"""In the draw for a rival, of the node with the largest share; others have fewer."""
 _FAILS = 0.8
 """Below this success a node is left because it fails, not because it is overloaded."""
 
@@ -55,7 +57,7 @@ class ZonePicker:
     ) -> None:
         """For each part its picker, and the nodes of other zones that may take its calls over."""
         self._choices = [
-            (picker, part.reason, part.zone, nodes, draw(nodes, rng) if nodes else None)
+            (picker, part.reason, part.zone, lots := _lots(nodes), len(lots))
             for part, picker, nodes in zip(parts, pickers, rivals, strict=True)
         ]
         # The zones may be fewer than calls belong to: those of which every node has a quota are left out at times.
@@ -67,10 +69,10 @@ class ZonePicker:
         self._random = rng.random
 
     def pick(self, request: Request) -> Node:
-        picker, reason, _, rivals, drawn = self._choices[bisect(self._sums, self._random())]
+        picker, reason, _, lots, size = self._choices[bisect(self._sums, self._random())]
         node = picker.pick(request)
-        if drawn is not None:
-            rival = rivals[drawn()]
+        if size:
+            rival = lots[int(self._random() * size)]
             if self._leaves(node, rival):
                 node, reason = rival, reason or self._why(node)
         # A node with a quota is counted when it is admitted.
@@ -80,11 +82,11 @@ class ZonePicker:
 
     def explain(self, request: Request) -> Choice:
         """The same pick with what the zone's picker tells, and the rival."""
-        picker, reason, zone, rivals, drawn = self._choices[bisect(self._sums, self._random())]
+        picker, reason, zone, lots, size = self._choices[bisect(self._sums, self._random())]
         choice = explained(picker, request)
         node, why = choice.node, f"zone {zone}: {choice.why}"
-        if drawn is not None:
-            rival = rivals[drawn()]
+        if size:
+            rival = lots[int(self._random() * size)]
             choice = replace(choice, candidates=(*choice.candidates, *Choice.of(rival, (rival,), "").candidates))
             if self._leaves(node, rival):
                 why = f"zone {zone_name(rival)} instead of {zone}, where calls take longer by more than the penalty"
@@ -131,3 +133,11 @@ class AnyZonePicker:
         if choice.node.quota is None:
             self._crossings.count(self._reason)
         return replace(choice, why=f"zone {zone_name(choice.node)} ({self._reason}): {choice.why}")
+
+
+def _lots(nodes: Sequence[Node]) -> Sequence[Node]:
+    """Each node as often as its share has it, nearly: who may take over need not be drawn more exactly."""
+    if even(nodes):
+        return nodes
+    largest = max(node.share for node in nodes)
+    return [node for node in nodes for _ in range(max(1, round(_LOTS * node.share / largest)))]
