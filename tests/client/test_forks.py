@@ -21,15 +21,15 @@ def fork(ads: AdsServer, backends: Callable[[int], list[Backend]]) -> Fork:
     assign(ads, backends(1))
 
     def run(case: str, *, prepares: bool = False) -> list[str]:
-        env = {name: value for name, value in os.environ.items() if not name.startswith("GRPC_")}
-        if prepares:
-            env["GRPC_ENABLE_FORK_SUPPORT"] = "1"
-        command = [sys.executable, "-m", "tests.client.forking", ads.address, case]
-        return subprocess.run(
-            command, env=env, check=True, stdout=subprocess.PIPE, text=True, timeout=100
-        ).stdout.splitlines()
+        return said(ads, case, GRPC_ENABLE_FORK_SUPPORT=str(int(prepares))).stdout.splitlines()
 
     return run
+
+
+def said(ads: AdsServer, case: str, **more: str) -> "subprocess.CompletedProcess[str]":
+    env = {name: value for name, value in os.environ.items() if not name.startswith("GRPC_")}
+    command = [sys.executable, "-m", "tests.client.forking", ads.address, case]
+    return subprocess.run(command, env=env | more, check=True, capture_output=True, text=True, timeout=100)
 
 
 @pytest.mark.parametrize("prepares", [False, True])
@@ -71,3 +71,16 @@ def test_asyncio_refuses_in_the_child_whatever_grpc_prepares_for(fork: Fork) -> 
     assert old.startswith("child: ForkError: shop.prod:8080: this channel was opened before process ")
     assert "gRPC does not survive that" in new
     assert "GRPC_ENABLE_FORK_SUPPORT" not in new
+
+
+def test_who_did_not_decide_is_warned_in_time(ads: AdsServer, backends: Callable[[int], list[Backend]]) -> None:
+    assign(ads, backends(1))
+    # What becomes of the child is gRPC's affair here, and a matter of chance.
+    warned = said(ads, "inherited").stderr
+    assert (
+        "forks with open channels (shop.prod:8080), over which gRPC may crash in the child: make channels after"
+        in warned
+    )
+    assert "or set GRPC_ENABLE_FORK_SUPPORT to 1 before grpc is imported" in warned
+    assert "forks with open channels" not in said(ads, "inherited", GRPC_ENABLE_FORK_SUPPORT="1").stderr
+    assert "forks with open channels" not in said(ads, "only_in_the_child").stderr

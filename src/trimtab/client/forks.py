@@ -5,17 +5,21 @@ the child. New ones work there if gRPC was told in time to prepare for forks, wh
 was not it may hang or crash, and we say so instead. Channels made after the fork only, as in prefork servers, always work.
 """
 
+import ctypes
+import logging
 import os
 import weakref
 from typing import Protocol
 
 from ..errors import ForkError
 
-_PREPARES = os.environ.get("GRPC_ENABLE_FORK_SUPPORT", "").lower() in ("1", "true", "yes")
-"""gRPC reads it when it is imported."""
+logger = logging.getLogger(__name__)
+
+_SUPPORT = os.environ.get("GRPC_ENABLE_FORK_SUPPORT", "").lower()
+"""gRPC reads it when it is imported. Where it is not set, gRPC's core prepares for forks and its Python part does not: of children
+of a process with threads one in eight crashed."""
+_PREPARES = _SUPPORT in ("1", "true", "yes")
 _REMEDY = "make channels after the fork: in each worker of a prefork server, or with multiprocessing's `spawn` or `forkserver`"
-# The parent goes on to use what the child's copies of these would close.
-_left_to_parent: list[object] = []
 _hopeless: set[bool] = set()
 """For which worlds, asyncio or not, gRPC is not usable in this process."""
 
@@ -23,6 +27,7 @@ _hopeless: set[bool] = set()
 class Forkable(Protocol):
     """What is open when the process forks."""
 
+    name: str
     closed: bool
     asynchronous: bool
 
@@ -52,13 +57,29 @@ def refusal(name: str) -> ForkError:
     return ForkError(f"{name}: this channel was opened before process {os.getpid()} was forked: {_REMEDY}")
 
 
+def _forking() -> None:
+    if not _SUPPORT and (names := sorted(channel.name for channel in _open if channel.started and not channel.closed)):
+        logger.warning(
+            "process %d forks with open channels (%s), over which gRPC may crash in the child: %s, or set "
+            "GRPC_ENABLE_FORK_SUPPORT to 1 before grpc is imported, or to 0 if the child calls nobody",
+            os.getpid(),
+            ", ".join(names),
+            _REMEDY,
+        )
+
+
 def _forked() -> None:
     # A channel of asyncio that waits for its first call has nothing yet that would be lost.
     for channel in [channel for channel in _open if channel.started and not channel.closed]:
         _open.discard(channel)
-        _left_to_parent.append(channel.orphan())
+        _keep(channel.orphan())
         if channel.asynchronous or not _PREPARES:
             _hopeless.add(channel.asynchronous)
 
 
-os.register_at_fork(after_in_child=_forked)
+def _keep(left_to_parent: object) -> None:
+    """Never collect these, not even at exit: the parent goes on to use what they would close, and gRPC may crash over it."""
+    ctypes.pythonapi.Py_IncRef(ctypes.py_object(left_to_parent))
+
+
+os.register_at_fork(before=_forking, after_in_child=_forked)
