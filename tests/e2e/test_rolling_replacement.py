@@ -132,7 +132,6 @@ async def _one_of_each_kind(stack: AsyncExitStack, serving: ControlPlane, folder
 
 @needs_node
 @needs_envoy
-@pytest.mark.timeout(180)
 async def test_no_request_fails_while_every_pod_is_replaced_and_the_control_plane_restarts_three_times(
     deployment: Deployment, serving: ControlPlane, tmp_path: Path
 ) -> None:
