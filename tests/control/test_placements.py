@@ -1,9 +1,11 @@
 """Endpoints are made anew where something about them changed, and not otherwise."""
 
-from tests.control.objects import endpoint, node
+import msgspec
+
+from tests.control.objects import endpoint, node, pod
 from trimtab.control.kubernetes import Node
 from trimtab.control.placements import Placements
-from trimtab.control.pods import NOTHING, PodFacts
+from trimtab.control.pods import Pods
 from trimtab.model import Locality
 
 
@@ -12,9 +14,9 @@ class Service:
 
     def __init__(self) -> None:
         self.node: Node | None = node("n1", "eu", "a")
-        self.pod = NOTHING
+        self.pods = Pods()
         self.listed = endpoint("10.0.0.1", pod="p1", node="n1")
-        self.placements = Placements("prod", lambda _: self.node, lambda *_: self.pod)
+        self.placements = Placements("prod", lambda _: self.node, self.pods)
 
     def place(self, port: int = 80) -> object:
         self.placements.begin()
@@ -40,7 +42,7 @@ def test_a_node_that_says_something_else_counts() -> None:
 def test_a_pod_that_says_something_else_counts() -> None:
     service = Service()
     service.place()
-    service.pod = PodFacts("uid-p1", (("shard", "7"),), 12.0)
+    service.pods.put(msgspec.structs.replace(pod("p1", shard="7"), ready_since=12.0))
     service.placements.begin()
     found, _ = service.placements.place(service.listed, 80)
     assert (found.labels, found.ready_since) == ((("shard", "7"),), 12.0)

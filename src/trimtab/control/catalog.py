@@ -193,8 +193,10 @@ class Catalog:
     def _note_undivided(self, key: ServiceKey, ports: Collection[ServicePort]) -> None:
         self.undivided.pop(key, None)
         for port in ports:
-            shards, endpoints = port.policy.shards, [endpoint for _, endpoint in port.assignment.endpoints()]
-            if shards is not None and endpoints and all(one.label(shards.label) is None for one in endpoints):
+            if (shards := port.policy.shards) is None:
+                return
+            endpoints = [endpoint for _, endpoint in port.assignment.endpoints()]
+            if endpoints and all(one.label(shards.label) is None for one in endpoints):
                 self.undivided[key] = (
                     f"service {key[0]}/{key[1]}: its policy divides it by the Pod label {shards.label}, which none of its endpoints "
                     "has: follow Pods (--watch-pods), and see to it that they have it"
@@ -203,7 +205,7 @@ class Catalog:
     def _placing(self, key: ServiceKey) -> Placements:
         found = self._placements.get(key)
         if found is None:
-            found = self._placements[key] = Placements(key[0], self._nodes.get, self._pods.of)
+            found = self._placements[key] = Placements(key[0], self._nodes.get, self._pods)
         found.begin()
         return found
 

@@ -141,7 +141,7 @@ def deduplicated(endpoints: Iterable[Placed]) -> Sequence[Placed]:
     """
     by_pod: dict[Hashable, Placed] = {}
     for endpoint, locality in endpoints:
-        owner = (endpoint.uid, family_of(endpoint.address)) if endpoint.uid else endpoint.address
+        owner: Hashable = (endpoint.uid, ":" in endpoint.address) if endpoint.uid else endpoint.address
         by_pod.pop((owner, endpoint.port), None)
         by_pod[owner, endpoint.port] = endpoint, locality
     present = [placed for placed in by_pod.values() if placed[0].health is not Health.UNHEALTHY]

@@ -5,7 +5,7 @@ from functools import lru_cache
 
 from ..model import Endpoint, Health, Locality
 from .kubernetes import REGION_LABEL, ZONE_LABEL, Conditions, Node, SliceEndpoint
-from .pods import NOTHING, PodFacts
+from .pods import NOTHING, PodFacts, Pods
 
 Placed = tuple[Endpoint, Locality]
 """An endpoint, and where it runs."""
@@ -13,18 +13,17 @@ Place = Callable[[SliceEndpoint, int], Placed]
 """What an endpoint of a slice is, at a port."""
 NodeOf = Callable[[str], Node | None]
 """A Node by its name."""
-PodOf = Callable[[str, str, str], PodFacts]
-"""What is known of a Pod by namespace, name and uid."""
 _NO_CONDITIONS = Conditions()
 
 
 class Placements:
     """The endpoints of one service as they were made last."""
 
-    def __init__(self, namespace: str, node_of: NodeOf, pod_of: PodOf) -> None:
+    def __init__(self, namespace: str, node_of: NodeOf, pods: Pods) -> None:
         self._namespace = namespace
         self._node_of = node_of
-        self._pod_of = pod_of
+        self._pods = pods
+        self._knows_pods = False
         # By port and by which object it was made from: catalogs keep those that say the same as before.
         self._last: dict[tuple[int, int], tuple[SliceEndpoint, Node | None, PodFacts, Placed]] = {}
         self._made: dict[tuple[int, int], tuple[SliceEndpoint, Node | None, PodFacts, Placed]] = {}
@@ -32,12 +31,15 @@ class Placements:
     def begin(self) -> None:
         """Everything is asked for again from here on; what is not is forgotten at the next beginning."""
         self._last, self._made = self._made, {}
+        self._knows_pods = len(self._pods) > 0
 
     def place(self, listed: SliceEndpoint, port: int) -> Placed:
         """What an endpoint is at a port."""
         target = listed.target_ref
         node = self._node_of(listed.node_name) if listed.node_name else None
-        pod = NOTHING if target is None else self._pod_of(self._namespace, target.name, target.uid)
+        pod = NOTHING
+        if target is not None and self._knows_pods:
+            pod = self._pods.of(self._namespace, target.name, target.uid)
         key = (id(listed), port)
         known = self._last.get(key)
         if known is not None and known[1] is node and known[2] is pod:

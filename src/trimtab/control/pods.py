@@ -60,6 +60,9 @@ class Pods:
             return now
         return min(said, now)
 
+    def __len__(self) -> int:
+        return len(self._pods)
+
     def remove(self, namespace: str, name: str) -> bool:
         """A Pod is gone. True: it was known."""
         known = self._pods.pop((namespace, name), None)

@@ -20,7 +20,12 @@ def usable(slices: Iterable[EndpointSlice]) -> dict[Identity, tuple[EndpointSlic
     for part in slices:
         ports = _ports(part)
         for endpoint in part.endpoints or ():
-            if takes_calls(endpoint.conditions):
+            conditions = endpoint.conditions
+            # As `takes_calls` and `identity` have it, for those that are ready: asked for every endpoint of every change.
+            if conditions is None or conditions.ready is not False:
+                target = endpoint.target_ref
+                found[endpoint.addresses[0], target.uid if target is not None else "", ports] = (part, endpoint)
+            elif takes_calls(conditions):
                 found[identity(endpoint, ports)] = (part, endpoint)
     return found
 
