@@ -38,7 +38,9 @@ class Settling:
             self._note(key, None)
         for item in news.upserts:
             self._note(item.key, item)
-        self._find_lost(now)
+        heard = [(key, None) for key in news.deletes] + [(item.key, item) for item in news.upserts]
+        if about := {service for key, item in heard for service in self._services(key, item)}:
+            self._find_lost(about, now)
         held = {service for service, lost_at in self._lost_at.items() if _is_moving(lost_at.values(), now, hears)}
         told = [key for key, item in self._waiting.items() if held.isdisjoint(self._services(key, item))]
         items = [(key, self._waiting.pop(key)) for key in told]
@@ -51,14 +53,15 @@ class Settling:
         self._waiting.pop(key, None)
         self._waiting[key] = item
 
-    def _find_lost(self, now: float) -> None:
-        upserts = [item for item in self._waiting.values() if item is not None]
-        gone = self._guard.lost(upserts, [key for key, item in self._waiting.items() if item is None])
-        before = self._lost_at
-        self._lost_at = {
-            service: {identity: before.get(service, {}).get(identity, now) for identity in identities}
-            for service, identities in gone.items()
-        }
+    def _find_lost(self, about: set[ServiceKey], now: float) -> None:
+        """What these services lose by all that waits; nothing has changed for others."""
+        waiting = [entry for entry in self._waiting.items() if not about.isdisjoint(self._services(*entry))]
+        upserts = [item for _, item in waiting if item is not None]
+        gone = self._guard.lost(upserts, [key for key, item in waiting if item is None])
+        for service in about:
+            before = self._lost_at.pop(service, {})
+            if service in gone:
+                self._lost_at[service] = {identity: before.get(identity, now) for identity in gone[service]}
 
     def _services(self, key: ObjectKey, item: Object | None) -> Iterable[ServiceKey]:
         """The services a slice belongs to: the one it did, and the one it does."""
