@@ -25,7 +25,7 @@ _ZONE_COLUMNS: Final = {"cross_zone": "cross-zone", "cross_zone_usd": "USD a mon
 _COMPARED: Final = {"p90_ms": "p90", "p99_ms": "p99", "errors": "errors"}
 _NEAR: Final = 0.05
 """Latencies that differ by no more are as good as each other."""
-_NEAR_ERRORS: Final = 0.001
+_NEAR_SHARES: Final = {"errors": 0.001, "cross_zone": 0.01}
 _OURS: Final = "p2c"
 """What a service gets that asks for nothing."""
 
@@ -88,17 +88,17 @@ def _fewer(one: Need, other: Need) -> bool:
 
 
 def ties(report: Report) -> Iterator[str]:
-    """Whoever is as good as our default: p90, p99 and errors are certainly within a few percent of its."""
+    """Whoever is as good as our default: p90, p99, errors and cross-zone calls are certainly within a few percent of its."""
     default = _default(report)
     for other in _others(report):
-        if all(_alike(default, other, metric) for metric in _COMPARED):
+        if all(_alike(default, other, metric) for metric in (*_COMPARED, "cross_zone")):
             p99s = f"p99 {shown(other.metric('p99_ms'), 'p99_ms')} and {shown(default.metric('p99_ms'), 'p99_ms')}"
             yield f"{report.scenario.title}: {other.contender} is as good as {default.contender} ({p99s} ms)."
 
 
 def _alike(one: Finding, other: Finding, metric: str) -> bool:
     difference = interval(other.by_seed(metric) - one.by_seed(metric))
-    near = _NEAR_ERRORS if metric == "errors" else _NEAR * one.metric(metric).value
+    near = _NEAR_SHARES.get(metric) or _NEAR * one.metric(metric).value
     return abs(difference.value) + difference.half_width <= near
 
 
