@@ -17,6 +17,7 @@ import yaml
 
 from tests.cli.serving import failing
 from tests.deploy.kustomize import Object, build, documents
+from trimtab.cli.admin_client import DEFAULT_ADMIN
 from trimtab.cli.serve import serve
 from trimtab.control.kube.kinds import ALWAYS, PODS, Kind
 from trimtab.control.policy_defaults import PolicyDefaults
@@ -150,6 +151,12 @@ def test_what_is_written_or_read_is_mounted(folder: tuple[Path, ...]) -> None:
             assert mount.get("readOnly", False) is (option != "state-dir")
             # Files that change must be seen to change.
             assert "subPath" not in mount
+
+
+@each_folder
+def test_commands_in_the_pod_find_its_admin_port_by_themselves(folder: tuple[Path, ...]) -> None:
+    host, _, port = arguments(*folder)["admin"].rpartition(":")
+    assert (host, port) == ("0.0.0.0", DEFAULT_ADMIN.rpartition(":")[2])
 
 
 def test_the_configuration_is_one() -> None:

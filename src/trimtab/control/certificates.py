@@ -13,7 +13,7 @@ import structlog
 from ..errors import ServeError
 from .arrivals import Arrivals
 from .certificate_expiry import expiry
-from .source import Gauge
+from .source import Metric
 
 log = structlog.get_logger(__name__)
 
@@ -82,7 +82,7 @@ class Certificates:
             self._look()
             return self._expires_at
 
-    def gauges(self) -> Iterable[Gauge]:
+    def metrics(self) -> Iterable[Metric]:
         """What operators can see of them."""
         yield (
             "trimtab_tls_certificate_refused",
@@ -95,7 +95,7 @@ class Certificates:
             lambda: self.expires_at,
         )
         yield (
-            "trimtab_tls_connections_refused",
+            "trimtab_tls_connections_refused_total",
             "Connections on which no call came, as of clients without the certificate that they need.",
             lambda: self.arrivals.refused,
         )

@@ -229,7 +229,7 @@ class ControlPlane:
             lambda: sum(len(port.assignment) for port in catalog.service_ports()),
         )
         given = (self._source, self._settings.certificates, self._settings.policy_defaults)
-        for name, help_text, read in (gauge for part in given if part is not None for gauge in part.gauges()):
+        for name, help_text, read in (metric for part in given if part is not None for metric in part.metrics()):
             observe(name, help_text, read)
         observe(
             "trimtab_peers", "Other replicas of the control plane that are connected.", lambda: self._peers.connected

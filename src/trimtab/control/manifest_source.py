@@ -14,7 +14,7 @@ from .manifest_set import Changes, ManifestSet
 from .manifests import Parsed, Problem, parse
 from .progress import Progress
 from .readiness import Readiness
-from .source import Gauge
+from .source import Metric
 
 log = structlog.get_logger(__name__)
 
@@ -68,7 +68,7 @@ class ManifestSource:
     def report(self, problems: Mapping[tuple[str, str], str]) -> None:
         """Whoever wrote a file reads the log and the status."""
 
-    def gauges(self) -> Iterable[Gauge]:
+    def metrics(self) -> Iterable[Metric]:
         yield (
             "trimtab_manifest_problems",
             "Manifests that cannot be used as they are; the last good state of each stays.",

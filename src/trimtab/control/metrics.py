@@ -6,7 +6,7 @@ from functools import partial
 from prometheus_client import CollectorRegistry, Counter, Gauge
 
 from ..xds.resource_type import SHORT_NAMES
-from .tallies import CountByType, DurationByType, DurationHistogram
+from .tallies import CountByType, CountElsewhere, DurationByType, DurationHistogram
 
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 
@@ -50,8 +50,11 @@ class Metrics:
         )
 
     def observe(self, name: str, help_text: str, read: Callable[[], float]) -> None:
-        """A gauge that is read when it is scraped, so that keeping it costs nothing."""
-        Gauge(name, help_text, registry=self.registry).set_function(read)
+        """A metric that is read when it is scraped, so that keeping it costs nothing: a counter if it is called `…_total`, else a gauge."""
+        if name.endswith("_total"):
+            CountElsewhere(name, help_text, read, self.registry)
+        else:
+            Gauge(name, help_text, registry=self.registry).set_function(read)
 
     def observe_types(self, name: str, help_text: str, read: Callable[[str], float]) -> None:
         """The same for each resource type; `read` gets the type's URL."""

@@ -9,7 +9,7 @@ import watchfiles
 
 from ..errors import PolicyError
 from .policy_defaults import PolicyDefaults
-from .source import Gauge
+from .source import Metric
 
 log = structlog.get_logger(__name__)
 
@@ -36,7 +36,7 @@ class PolicyDefaultsFile:
         """The last good ones; those that say nothing, until there were any."""
         self.read()
 
-    def gauges(self) -> Iterable[Gauge]:
+    def metrics(self) -> Iterable[Metric]:
         """What operators can see of it."""
         yield (
             "trimtab_policy_defaults_refused",

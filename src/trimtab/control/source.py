@@ -7,8 +7,8 @@ from .kubernetes import Object, ObjectKey
 from .progress import Progress
 from .readiness import Readiness
 
-Gauge = tuple[str, str, Callable[[], float]]
-"""Name, help text and how to read it."""
+Metric = tuple[str, str, Callable[[], float]]
+"""Name, help text and how to read it. It is a counter if its name ends with `_total`, else a gauge."""
 
 
 class News(Protocol):
@@ -50,5 +50,5 @@ class Source(Protocol):
     def report(self, problems: Mapping[tuple[str, str], str]) -> None:
         """What is wrong with the policies of services, by namespace and name: tell their people, where there is a way to."""
 
-    def gauges(self) -> Iterable[Gauge]:
+    def metrics(self) -> Iterable[Metric]:
         """What operators can see of it."""

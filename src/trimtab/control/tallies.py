@@ -5,7 +5,7 @@ time; here everything happens in one event loop, so adding to a number is enough
 """
 
 from bisect import bisect_left
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import accumulate
 
 from prometheus_client import CollectorRegistry
@@ -41,6 +41,19 @@ class CountByType(Collector):
         for short, count in self._counts.items():
             family.add_metric([short], count)
         yield family
+
+
+class CountElsewhere(Collector):
+    """How often something happened that is counted where it happens."""
+
+    def __init__(self, name: str, help_text: str, read: Callable[[], float], registry: CollectorRegistry) -> None:
+        self._name = name
+        self._help_text = help_text
+        self._read = read
+        registry.register(self)
+
+    def collect(self) -> Iterator[CounterMetricFamily]:
+        yield CounterMetricFamily(self._name, self._help_text, self._read())
 
 
 class Durations:

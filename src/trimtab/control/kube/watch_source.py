@@ -12,7 +12,7 @@ from ..kubernetes import Object, Service
 from ..progress import Progress
 from ..readiness import Readiness
 from ..references import ServiceKey
-from ..source import Gauge
+from ..source import Metric
 from .access import AccessSource
 from .api_client import ApiClient
 from .event_sender import EventSender
@@ -131,7 +131,7 @@ class WatchSource:
         """Raise an Event for each."""
         self._events.observe(problems)
 
-    def gauges(self) -> Iterable[Gauge]:
+    def metrics(self) -> Iterable[Metric]:
         yield (
             "trimtab_kubernetes_age_seconds",
             "Since the API server was last heard; a quiet cluster is heard once a minute.",
@@ -144,7 +144,7 @@ class WatchSource:
             lambda: self.stale_since is not None,
         )
         yield (
-            "trimtab_kubernetes_looks",
+            "trimtab_kubernetes_looks_total",
             "How often everything was listed, over all collections.",
             lambda: sum(feed.looks for feed in self._feeds),
         )
@@ -153,9 +153,9 @@ class WatchSource:
             "Endpoints that vanished with too many others and are kept until a second look.",
             lambda: self.guard.holding,
         )
-        yield "trimtab_withdrawals_held", "How often the withdrawal guard stepped in.", lambda: self.guard.trips
+        yield "trimtab_withdrawals_held_total", "How often the withdrawal guard stepped in.", lambda: self.guard.trips
         yield (
-            "trimtab_kubernetes_events",
+            "trimtab_kubernetes_events_total",
             "Events raised about policies that are refused, repetitions included.",
             lambda: self._events.raised,
         )
