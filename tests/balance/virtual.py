@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from tests.balance import fleet
 from trimtab.balance import Balancer, Connectivity, Node, Outcome, Pick, Request
-from trimtab.model import Assignment, Endpoint, Locality, LocalityEndpoints, Policy
+from trimtab.model import Assignment, Endpoint, LoadReport, Locality, LocalityEndpoints, Policy
 
 REQUEST = Request("/shop.Shop/Buy")
 Answer = Callable[[Node], tuple[float, str]]
@@ -23,6 +23,8 @@ class World:
     seed: int = 1
     now: float = 1000.0
     """Also the control plane's clock, unless an assignment says otherwise."""
+    report: Callable[[Node], LoadReport | None] = lambda node: None
+    """What a node says about its load with each answer."""
 
     def __post_init__(self) -> None:
         self.rng = random.Random(self.seed)
@@ -62,7 +64,7 @@ class World:
     def _end_until(self, moment: float) -> None:
         while self._ends and self._ends[0][0] <= moment:
             self.now, _, pick, status = heapq.heappop(self._ends)
-            pick.done(Outcome(status))
+            pick.done(Outcome(status, report=self.report(pick.node)))
 
 
 def steady(takes_s: float) -> Answer:

@@ -118,6 +118,13 @@ def test_a_ramp_begins_at_ten_times_the_load_and_ends_at_the_truth(clock: Clock)
     assert seen == [5.0, 1.0, 0.5]
 
 
+def test_a_ramp_that_nobody_could_hear_is_warned_of(caplog: pytest.LogCaptureFixture) -> None:
+    Load(capacity=1).ramp(30)
+    assert not caplog.records
+    Load().ramp(30)
+    assert "without Load(capacity=…) or Load(utilization=…)" in caplog.text
+
+
 @pytest.mark.parametrize("capacity", [0, -1, math.nan, math.inf])
 def test_a_capacity_that_is_none_is_refused(capacity: float) -> None:
     with pytest.raises(ServeError, match="capacity"):

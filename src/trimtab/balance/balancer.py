@@ -343,6 +343,7 @@ class Balancer:
             node.cost = sum(pick.cost for pick in tuple(node.outstanding))
         if node.utilization is not None:
             node.reported_weight = node.utilization.current(now, self._policy.weighted_round_robin)
+            node.unproven_weight = node.utilization.unproven(now, self._policy.weighted_round_robin)
         node.reweigh()
 
     def _next_due_at(self, now: float) -> float:
@@ -382,7 +383,7 @@ class Balancer:
         self._rations.hold(limited, anybody_else=len(limited) < len(nodes))
         spread = self._zones.spread(levels, self._nodes.values())
         state = [
-            (level.share, node, node.quota is None, node.share, node.factor, node.reported_weight)
+            (level.share, node, node.quota is None, node.share, node.factor, node.reported_weight, node.unproven_weight)
             for level in levels
             for node in level.nodes
         ]

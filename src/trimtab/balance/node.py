@@ -69,6 +69,7 @@ class Node:
         "success_at",
         "tally",
         "transport",
+        "unproven_weight",
         "utilization",
         "zone",
     )
@@ -116,6 +117,8 @@ class Node:
         """Its load reports, where they are wanted."""
         self.reported_weight: float | None = None
         """The weight that follows from them; None: they do not count now."""
+        self.unproven_weight: float | None = None
+        """The weight by reports that have not come for long enough yet; it counts where it is low."""
 
         self.feedback: Feedback | None = None
         """Who learns from its calls."""

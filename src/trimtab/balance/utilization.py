@@ -1,4 +1,9 @@
-"""A node's weight from its load reports (gRFC A58)."""
+"""A node's weight from its load reports (gRFC A58).
+
+One deviation: in A58 a node has the mean weight until its reports have come for the blackout period. Here a report within that
+period counts where it asks for less than the mean. The period guards against giving a node much on thin evidence; giving it little
+needs no proof, and a pod that asks for a ramp asks at its very start.
+"""
 
 from ..model import LoadReport, WeightedRoundRobin
 
@@ -32,3 +37,9 @@ class Utilization:
             self.first_at = None
             return None
         return self.weight if now - self.first_at >= settings.blackout_s else None
+
+    def unproven(self, now: float, settings: WeightedRoundRobin) -> float | None:
+        """The weight while reports have not come for long enough."""
+        if self.current(now, settings) is not None or self.first_at is None:
+            return None
+        return self.weight

@@ -28,12 +28,21 @@ class WeightedRoundRobin:
 
 
 def weights(nodes: Sequence[Node]) -> list[tuple[float, Node]]:
-    """Reported weights where at least two nodes have one, the mean of those for the others; else the control plane's."""
+    """Reported weights where at least two nodes have one, else the control plane's.
+
+    Nodes without one get the mean of the others, or what their first reports ask for where that is less.
+    """
     reported = [node.reported_weight for node in nodes if node.reported_weight is not None]
     if len(reported) < 2:
         return [(float(node.endpoint.weight), node) for node in nodes]
     mean = sum(reported) / len(reported)
-    return [(mean if node.reported_weight is None else node.reported_weight, node) for node in nodes]
+    return [(_weight(node, mean), node) for node in nodes]
+
+
+def _weight(node: Node, mean: float) -> float:
+    if node.reported_weight is not None:
+        return node.reported_weight
+    return mean if node.unproven_weight is None else min(node.unproven_weight, mean)
 
 
 def _scaled(weights: Sequence[float]) -> list[int]:

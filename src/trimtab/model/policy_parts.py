@@ -109,7 +109,7 @@ class WeightedRoundRobin:
     """How load reports become weights: fields and defaults of gRFC A58."""
 
     blackout_s: float = 10.0
-    """How long reports must have come before they count."""
+    """How long reports must have come before they count; until then they count where they ask for less than the mean."""
     expiration_s: float = 180.0
     """How long the last report counts."""
     update_s: float = 1.0

@@ -101,8 +101,15 @@ class Load:
         """From now on report a load that begins at ten times the true one and reaches it after `window_s`.
 
         A client that weighs by load sends a tenth at first, and more by and by: slow start, asked for by the server, with
-        the linear ramp of Envoy's (`slow_start_config`, aggression 1).
+        the linear ramp of Envoy's (`slow_start_config`, aggression 1). Without a utilisation there is nothing to report, and
+        that is warned of.
         """
+        if self._capacity is None and self._utilization is None:
+            logger.warning(
+                "load: no ramp: without Load(capacity=…) or Load(utilization=…) no utilisation is reported, and the pod gets "
+                "its full share at once; give the one that fits, or slow_start_s in the service's policy"
+            )
+            return
         self._ramp = (self._clock(), window_s)
 
     def report(self) -> LoadReport:

@@ -27,7 +27,10 @@ class OnFailure(enum.Enum):
     STAY_UNREADY = "stay unready"
     """Take no calls; try the failed steps again."""
     SERVE_RAMPED = "serve ramped"
-    """Take calls, but report a load that starts high and falls, so that clients that weigh by load come slowly."""
+    """Take calls, but report a load that starts high and falls, so that clients that weigh by load come slowly.
+
+    It needs a `Load` with a capacity or a utilisation, and such clients: `p2c` is none.
+    """
 
 
 class StepState(enum.Enum):
@@ -62,7 +65,7 @@ class Readiness(enum.Enum):
     """What became of a warm-up."""
 
     READY = "ready"
-    RAMPED = "ready, with a reduced ramp"
+    RAMPED = "ready, in spite of a failed step"
     UNREADY = "not ready"
 
 
