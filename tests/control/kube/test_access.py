@@ -14,7 +14,7 @@ import yaml
 from tests.control.kube.fake_api_server import FakeApiServer, Fault, fake_api_server
 from tests.control.kube.following import access, following
 from tests.control.kube.json_objects import endpoint_slice, service
-from trimtab.control.kube.access import AccessSource, in_cluster
+from trimtab.control.kube.access import Access, AccessSource, in_cluster
 from trimtab.control.kube.kubeconfig import Kubeconfig, default_files
 from trimtab.errors import ClusterError
 
@@ -89,6 +89,92 @@ async def test_a_token_that_cannot_be_read_again_stays_in_use(tmp_path: Path) ->
     (tmp_path / "token").unlink()
     source.refused()
     assert await source.current() is first
+
+
+async def test_a_token_that_is_torn_when_it_is_read_again_ends_nothing(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "token").write_text("first")
+    now = 0.0
+    async with fake_api_server(service(), endpoint_slice("10.0.0.1"), tls=server_tls()) as api:
+        api.tokens = {"first", "second"}
+        cluster = {"certificate-authority-data": ca_data()}
+        config = kubeconfig(tmp_path / "config", api.url, {"tokenFile": "token"}, **cluster)
+        source = AccessSource(Kubeconfig([config]).load, clock=lambda: now)
+        async with following(api.url, credentials=source) as follower:
+            for torn, at_s in ((b"\xff\xfe\x00", 100.0), (b"", 200.0)):
+                (tmp_path / "token").write_bytes(torn)
+                now = at_s
+                api.cut()
+                api.put(endpoint_slice(f"10.0.0.{at_s:.0f}"))
+                await follower.until(lambda at_s=at_s: follower.addresses() == [f"10.0.0.{at_s:.0f}"])  # type: ignore[misc]
+                assert (await source.current()).headers == {"Authorization": "Bearer first"}
+            (tmp_path / "token").write_text("second")
+            now = 300.0
+            assert (await source.current()).headers == {"Authorization": "Bearer second"}
+    logged = "".join(capfd.readouterr())
+    assert "is not text" in logged
+    assert "is empty" in logged
+
+
+async def test_whatever_goes_wrong_when_reading_again_the_last_credentials_stay() -> None:
+    outcomes: list[Access | Exception] = [ZeroDivisionError("odd"), Access("https://a"), RecursionError("odder")]
+
+    def load(_: bool) -> Access:
+        outcome = outcomes.pop(0)
+        if isinstance(outcome, Exception):
+            raise outcome
+        return outcome
+
+    source = AccessSource(load)
+    with pytest.raises(ClusterError, match="ZeroDivisionError: odd"):
+        await source.current()
+    first = await source.current()
+    source.refused()
+    assert await source.current() is first
+    assert not outcomes
+
+
+def test_an_authority_that_is_not_pem_is_a_clear_error(tmp_path: Path) -> None:
+    der = ssl.PEM_cert_to_DER_cert(CA.cert_pem.bytes().decode())
+    (tmp_path / "ca.crt").write_bytes(der)
+    (tmp_path / "token").write_text("t")
+    expected = r"ca\.crt is not PEM; if it is DER, convert it"
+    with pytest.raises(ClusterError, match=expected):
+        in_cluster({"KUBERNETES_SERVICE_HOST": "10.0.0.1"}, tmp_path)(False)
+    of_file = kubeconfig(tmp_path / "config", "https://a", {"token": "t"}, **{"certificate-authority": "ca.crt"})
+    with pytest.raises(ClusterError, match=expected):
+        Kubeconfig([of_file]).load(False)
+    data = {"certificate-authority-data": base64.b64encode(der).decode()}
+    inline = kubeconfig(tmp_path / "config", "https://a", {"token": "t"}, **data)
+    with pytest.raises(ClusterError, match="certificate-authority-data is not PEM"):
+        Kubeconfig([inline]).load(False)
+
+
+def test_authorities_may_have_comments_in_any_language(tmp_path: Path) -> None:
+    (tmp_path / "ca.crt").write_bytes("# Autoridad de Certificación\n".encode() + CA.cert_pem.bytes())
+    config = kubeconfig(tmp_path / "config", "https://a", {"token": "t"}, **{"certificate-authority": "ca.crt"})
+    tls = Kubeconfig([config]).load(False).tls
+    assert isinstance(tls, ssl.SSLContext)
+    assert tls.cert_store_stats()["x509_ca"] == 1
+
+
+async def test_a_token_with_white_space_around_it(tmp_path: Path) -> None:
+    """As a block of YAML gives it."""
+    async with fake_api_server(service(), endpoint_slice("10.0.0.1"), tls=server_tls()) as api:
+        api.tokens = {"t"}
+        config = kubeconfig(tmp_path / "config", api.url, {"token": "t\n"}, **{"certificate-authority-data": ca_data()})
+        assert await served(api, config) == ["10.0.0.1"]
+
+
+@pytest.mark.parametrize(
+    ("user", "where"), [({"token": "a\nb"}, "token"), ({"tokenFile": "two"}, "two"), ({"as": "a\rb"}, "as")]
+)
+def test_what_no_header_can_hold_is_refused(tmp_path: Path, user: dict[str, Any], where: str) -> None:
+    (tmp_path / "two").write_text("one\ntwo\n")
+    config = kubeconfig(tmp_path / "config", "https://a", user)
+    with pytest.raises(ClusterError, match=f"{where}: there are control characters in it"):
+        Kubeconfig([config]).load(False)
 
 
 async def test_tokens_are_read_now_and_then(tmp_path: Path) -> None:
@@ -198,7 +284,14 @@ async def test_a_credential_plugin_is_run_and_run_again_when_its_token_is_refuse
 def test_a_plugin_that_fails_is_named(tmp_path: Path) -> None:
     user = {"exec": {"apiVersion": "client.authentication.k8s.io/v1", "command": "false", "interactiveMode": "Never"}}
     config = kubeconfig(tmp_path / "config", "https://127.0.0.1:1", user)
-    with pytest.raises(ClusterError, match="context here: "):
+    with pytest.raises(ClusterError, match="context here: .*process returned 1"):
+        Kubeconfig([config]).load(False)
+
+
+def test_a_plugin_that_is_not_there_is_named(tmp_path: Path) -> None:
+    nowhere = {"apiVersion": "client.authentication.k8s.io/v1", "command": "no-such-plugin", "interactiveMode": "Never"}
+    config = kubeconfig(tmp_path / "config", "https://127.0.0.1:1", {"exec": nowhere})
+    with pytest.raises(ClusterError, match="neither a token nor a certificate: .*'no-such-plugin'"):
         Kubeconfig([config]).load(False)
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import structlog
 
 from ...errors import ClusterError
+from .credential_file import pem_text, read, read_token
 
 log = structlog.get_logger(__name__)
 
@@ -64,10 +65,12 @@ class AccessSource:
     async def _renew(self) -> None:
         try:
             self._access = await asyncio.to_thread(self._load, self._refused)
-        except ClusterError as error:
+        except Exception as error:
+            # Whatever a file or a plugin is like: requests that may be refused are better than none.
+            why = str(error) if isinstance(error, ClusterError) else f"{type(error).__name__}: {error}"
             if self._access is None:
-                raise
-            log.warning("credentials cannot be read again, the last ones stay in use", why=str(error))
+                raise ClusterError(why) from error
+            log.warning("credentials cannot be read again, the last ones stay in use", why=why)
         self._read_at, self._refused = self._clock(), False
 
 
@@ -106,20 +109,17 @@ def in_cluster(environment: Mapping[str, str], folder: Path = SERVICE_ACCOUNT) -
     contexts = TlsContexts()
 
     def load(refused: bool) -> Access:
-        token, ca_pem = _read(folder / "token").strip(), _read(folder / "ca.crt")
-        namespace = _read(folder / "namespace").strip() if (folder / "namespace").exists() else ""
+        ca_file, namespace_file = folder / "ca.crt", folder / "namespace"
+        try:
+            token, ca_pem = read_token(folder / "token"), pem_text(read(ca_file), str(ca_file))
+        except ClusterError as error:
+            if (folder / "token").exists():
+                raise
+            raise ClusterError(
+                f"{error}; does the Pod mount its service account token (automountServiceAccountToken)?"
+            ) from error
+        namespace = read(namespace_file).decode(errors="replace").strip() if namespace_file.exists() else ""
         headers = {"Authorization": f"Bearer {token}"}
         return Access(server, contexts.get(ca_pem, None, None), headers, namespace=namespace)
 
     return load
-
-
-def _read(path: Path) -> str:
-    try:
-        return path.read_text()
-    except (OSError, UnicodeDecodeError) as error:
-        why = getattr(error, "strerror", None) or error
-        raise ClusterError(
-            f"{path} cannot be read: {why}; does the Pod mount its service account token "
-            "(automountServiceAccountToken)?"
-        ) from error

@@ -1,12 +1,16 @@
 """Credential plugins (`exec`) and OIDC, as the official Kubernetes client does them: the `kubeconfig` extra (docs/adr/0002)."""
 
+import contextlib
+import logging
 import os
-from collections.abc import Sequence
+import threading
+from collections.abc import Iterator, Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 from ...errors import ClusterError
+from .credential_file import header_value, read
 
 
 class BorrowedCredentials:
@@ -22,14 +26,24 @@ class BorrowedCredentials:
 
         The library knows when a token expires; `fresh` asks for a new one before that, for the last one was refused.
         """
-        if fresh or self._loaded is None:
-            self._loaded = self._load()
-        token = self._loaded.get_api_key_with_prefix("BearerToken", alias="authorization")
+        with _logged_errors() as causes:
+            try:
+                if fresh or self._loaded is None:
+                    self._loaded = self._load()
+                # It may run the plugin again.
+                token = self._loaded.get_api_key_with_prefix("BearerToken", alias="authorization")
+            except ClusterError:
+                raise
+            except Exception as error:
+                # It raises whatever its parts raise: its own errors, those of requests, of subprocess, of oauthlib.
+                raise ClusterError(f"context {self._context}: no credentials: {error}") from error
         certificate, key = self._loaded.cert_file, self._loaded.key_file
         if not token and not certificate:
-            raise ClusterError(f"context {self._context}: its plugin gave neither a token nor a certificate")
-        pem = Path(certificate).read_bytes() + b"\n" + Path(key).read_bytes() if certificate else None
-        return ({"Authorization": token} if token else {}), pem
+            why = "".join(f": {cause}" for cause in causes)
+            raise ClusterError(f"context {self._context}: its plugin gave neither a token nor a certificate{why}")
+        pem = read(Path(certificate)) + b"\n" + read(Path(key)) if certificate else None
+        where = f"context {self._context}: the token of its plugin"
+        return ({"Authorization": header_value(token, where)} if token else {}), pem
 
     def _load(self) -> Any:
         try:
@@ -40,9 +54,25 @@ class BorrowedCredentials:
                 "the official Kubernetes client: pip install 'trimtab[kubeconfig]'"
             ) from None
         configuration = client.Configuration()
-        try:
-            config.load_kube_config(self._files, self._context, client_configuration=configuration)
-        except Exception as error:
-            # It raises whatever its parts raise: its own errors, those of requests, of subprocess, of oauthlib.
-            raise ClusterError(f"context {self._context}: no credentials: {error}") from error
+        config.load_kube_config(self._files, self._context, client_configuration=configuration)
         return configuration
+
+
+@contextlib.contextmanager
+def _logged_errors() -> Iterator[list[str]]:
+    """What this thread logs as an error meanwhile: the library says by that alone why a plugin did not run."""
+    heard: list[str] = []
+    thread = threading.get_ident()
+
+    class Listener(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            if record.thread == thread:
+                heard.append(record.getMessage())
+
+    listener = Listener(logging.ERROR)
+    root = logging.getLogger()
+    root.addHandler(listener)
+    try:
+        yield heard
+    finally:
+        root.removeHandler(listener)

@@ -19,6 +19,7 @@ import yaml
 from ...errors import ClusterError
 from .access import Access, TlsContexts
 from .borrowed_credentials import BorrowedCredentials
+from .credential_file import header_value, pem_text, read, read_token
 
 log = structlog.get_logger(__name__)
 
@@ -80,7 +81,7 @@ class Kubeconfig:
         )
         headers, client_pem = self._authenticate(user, user_file, name, refused)
         if user.impersonate:
-            headers["Impersonate-User"] = user.impersonate
+            headers["Impersonate-User"] = header_value(user.impersonate, f"{user_file}: as")
         return Access(
             cluster.server.rstrip("/"),
             self._tls(cluster, cluster_file, client_pem),
@@ -109,10 +110,12 @@ class Kubeconfig:
             raise ClusterError(f"{file}: user name and password are no longer accepted by Kubernetes; use a token")
         client_pem = _pem(user.client_certificate, user.client_certificate_data, file)
         key = _pem(user.client_key, user.client_key_data, file)
-        token = user.token
-        if user.token_file:
-            # As kubectl: the file wins, for it is renewed.
-            token = _bytes(file.parent / user.token_file).decode().strip()
+        # As kubectl: the file wins, for it is renewed.
+        token = (
+            read_token(file.parent / user.token_file)
+            if user.token_file
+            else header_value(user.token or "", f"{file}: token")
+        )
         headers = {"Authorization": f"Bearer {token}"} if token else {}
         return headers, client_pem + b"\n" + (key or b"") if client_pem else None
 
@@ -132,7 +135,8 @@ class Kubeconfig:
             context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
             return context
         ca = _pem(cluster.certificate_authority, cluster.certificate_authority_data, file)
-        return self._contexts.get(None if ca is None else ca.decode(), client_pem, load_client)
+        where = "certificate-authority-data" if cluster.certificate_authority_data else cluster.certificate_authority
+        return self._contexts.get(None if ca is None else pem_text(ca, f"{file}: {where}"), client_pem, load_client)
 
 
 class _Merged:
@@ -172,7 +176,7 @@ def default_files(environment: Mapping[str, str]) -> list[Path]:
 
 def _parse(path: Path) -> _Kubeconfig:
     try:
-        return msgspec.convert(yaml.safe_load(_bytes(path)) or {}, _Kubeconfig)
+        return msgspec.convert(yaml.safe_load(read(path)) or {}, _Kubeconfig)
     except yaml.YAMLError as error:
         raise ClusterError(f"{path}: not YAML: {error}") from error
     except msgspec.ValidationError as error:
@@ -185,14 +189,7 @@ def _pem(path: str | None, data: str | None, file: Path) -> bytes | None:
             return base64.b64decode(data, validate=True)
         except ValueError as error:
             raise ClusterError(f"{file}: a certificate or key is not base64: {error}") from error
-    return _bytes(file.parent / path) if path else None
-
-
-def _bytes(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise ClusterError(f"{path} cannot be read: {error.strerror or error}") from error
+    return read(file.parent / path) if path else None
 
 
 def _load_client(context: ssl.SSLContext, pem: bytes) -> None:
