@@ -284,14 +284,14 @@ async def test_a_credential_plugin_is_run_and_run_again_when_its_token_is_refuse
 def test_a_plugin_that_fails_is_named(tmp_path: Path) -> None:
     user = {"exec": {"apiVersion": "client.authentication.k8s.io/v1", "command": "false", "interactiveMode": "Never"}}
     config = kubeconfig(tmp_path / "config", "https://127.0.0.1:1", user)
-    with pytest.raises(ClusterError, match="context here: .*process returned 1"):
+    with pytest.raises(ClusterError, match=r"context here: .*process returned 1"):
         Kubeconfig([config]).load(False)
 
 
 def test_a_plugin_that_is_not_there_is_named(tmp_path: Path) -> None:
     nowhere = {"apiVersion": "client.authentication.k8s.io/v1", "command": "no-such-plugin", "interactiveMode": "Never"}
     config = kubeconfig(tmp_path / "config", "https://127.0.0.1:1", {"exec": nowhere})
-    with pytest.raises(ClusterError, match="neither a token nor a certificate: .*'no-such-plugin'"):
+    with pytest.raises(ClusterError, match=r"neither a token nor a certificate: .*'no-such-plugin'"):
         Kubeconfig([config]).load(False)
 
 
@@ -339,6 +339,19 @@ def test_a_kubeconfig_that_is_not_there_is_a_clear_error(tmp_path: Path) -> None
         Kubeconfig([tmp_path / "nowhere"])
 
 
+@pytest.mark.parametrize("server", ["127.0.0.1:1", "api.internal", "", "https://", "https://a:99999", "ftp://a"])
+def test_a_server_without_a_scheme_is_refused(tmp_path: Path, server: str) -> None:
+    config = kubeconfig(tmp_path / "config", server, {"token": "t"})
+    with pytest.raises(ClusterError, match=f"config: server must begin with https:// and name a host, got '{server}'"):
+        Kubeconfig([config]).load(False)
+
+
+def test_a_proxy_that_cannot_be_used_is_refused(tmp_path: Path) -> None:
+    config = kubeconfig(tmp_path / "config", "https://a", {"token": "t"}, **{"proxy-url": "socks5://localhost:1080"})
+    with pytest.raises(ClusterError, match="proxy-url must begin with http:// or https://"):
+        Kubeconfig([config]).load(False)
+
+
 def test_a_password_is_refused_with_a_reason(tmp_path: Path) -> None:
     config = kubeconfig(tmp_path / "config", "https://127.0.0.1:1", {"username": "admin", "password": "x"})
     with pytest.raises(ClusterError, match="no longer accepted"):
@@ -356,6 +369,14 @@ async def test_a_missing_permission_names_the_rule() -> None:
             # Once it is granted, nobody has to restart anything.
             api.denied = set()
             await follower.until(lambda: follower.addresses() == ["10.0.0.1"])
+
+
+async def test_what_is_no_kubernetes_api_is_not_taken_for_a_missing_permission() -> None:
+    async with fake_api_server() as api, following(f"{api.url}/elsewhere", wait=False) as follower:
+        at = f"{api.url}/elsewhere"
+        said = f"the API server at {at} does not serve services (/api/v1/services: HTTP 404); is {at} a Kubernetes API?"
+        await follower.until(lambda: said in follower.source.waiting_for)
+        assert "permission" not in follower.source.waiting_for
 
 
 async def test_without_nodes_there_are_no_regions_and_everything_else(capfd: pytest.CaptureFixture[str]) -> None:

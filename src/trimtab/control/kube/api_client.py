@@ -93,7 +93,7 @@ class ApiClient:
                 **more,
             ) as response:
                 if response.status >= 400:
-                    raise Unanswered(await self._failure(response, path))
+                    raise Unanswered(await self._failure(response, access.server, path))
                 yield response
         except ssl.SSLError as error:
             self._access.refused()
@@ -112,13 +112,13 @@ class ApiClient:
         except ClusterError as error:
             raise Unanswered(Failure(str(error))) from error
 
-    async def _failure(self, response: aiohttp.ClientResponse, path: str) -> Failure:
+    async def _failure(self, response: aiohttp.ClientResponse, server: str, path: str) -> Failure:
         if response.status == 401:
             self._access.refused()
         said = read_status(await response.read(), response.status, f"{path}: HTTP {response.status}")
         wait = response.headers.get("Retry-After", "")
         retry_after_s = max(said.retry_after_s, float(wait) if wait.isdecimal() else 0.0)
-        return Failure(said.message, response.status, said.reason, retry_after_s)
+        return Failure(said.message, response.status, said.reason, retry_after_s, server)
 
 
 def _unreachable(access: Access, error: BaseException) -> str:

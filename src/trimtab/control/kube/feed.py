@@ -17,7 +17,7 @@ from .reflector import Ask, News, Reflector
 log = structlog.get_logger(__name__)
 
 DENIED_RETRY_S = 60.0
-"""How often to ask again for what was not permitted and is not needed."""
+"""How often to ask again for what is not permitted, or not there, and not needed."""
 
 
 class Feed:
@@ -170,9 +170,14 @@ class Feed:
         return delay_s
 
     def _denied(self, failure: Failure) -> str:
+        without = f"; without it {self.kind.without}" if self.kind.without else ""
+        if failure.status == 404:
+            return (
+                f"the API server at {failure.server} does not serve {self.kind.resource} ({failure.message}); "
+                f"is {failure.server} a Kubernetes API?{without}"
+            )
         where = f" in namespace {self.namespace}" if self.namespace else ""
         role = "Role" if self.namespace and self.kind.namespaced else "ClusterRole"
-        without = f"; without it {self.kind.without}" if self.kind.without else ""
         return (
             f"no permission to follow {self.kind.resource}{where} ({failure.message}); "
             f"add this rule to the {role}: {self.kind.rule()}{without}"

@@ -11,6 +11,7 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import msgspec
 import structlog
@@ -83,11 +84,11 @@ class Kubeconfig:
         if user.impersonate:
             headers["Impersonate-User"] = header_value(user.impersonate, f"{user_file}: as")
         return Access(
-            cluster.server.rstrip("/"),
+            _server(cluster.server, cluster_file),
             self._tls(cluster, cluster_file, client_pem),
             headers,
             server_hostname=cluster.tls_server_name,
-            proxy=cluster.proxy_url,
+            proxy=_proxy(cluster.proxy_url, cluster_file),
             namespace=context.namespace,
         )
 
@@ -181,6 +182,27 @@ def _parse(path: Path) -> _Kubeconfig:
         raise ClusterError(f"{path}: not YAML: {error}") from error
     except msgspec.ValidationError as error:
         raise ClusterError(f"{path}: not a kubeconfig: {error}") from error
+
+
+def _server(text: str, file: Path) -> str:
+    # Plain http, too: kubectl proxy speaks nothing else. What has no scheme is not guessed at, for a token may go there.
+    if not _is_url(text):
+        raise ClusterError(f"{file}: server must begin with https:// and name a host, got {text!r}")
+    return text.rstrip("/")
+
+
+def _proxy(text: str | None, file: Path) -> str | None:
+    if text and not _is_url(text):
+        raise ClusterError(f"{file}: proxy-url must begin with http:// or https:// and name a host, got {text!r}")
+    return text or None
+
+
+def _is_url(text: str) -> bool:
+    try:
+        parts = urlsplit(text)
+        return text.startswith(("https://", "http://")) and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        return False
 
 
 def _pem(path: str | None, data: str | None, file: Path) -> bytes | None:

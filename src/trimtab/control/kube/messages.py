@@ -26,6 +26,8 @@ class Failure:
     """HTTP status, or the code of a Status in a stream; None: no answer, or none that can be understood."""
     reason: str = ""
     retry_after_s: float = 0.0
+    server: str = ""
+    """Who answered with that HTTP status."""
 
     @property
     def expired(self) -> bool:
@@ -199,10 +201,15 @@ def _read_object(kind: Kind, raw: Raw) -> Upsert | Unusable:
 
 
 def read_status(data: bytes, status: int | None, otherwise: str) -> Failure:
-    """The failure that a Status object, or the body of an HTTP error, tells of; `otherwise` is said if it says nothing."""
+    """The failure that a Status object, or the body of an HTTP error, tells of; `otherwise` is said if it says nothing.
+
+    Pages for people, and whatever is said where there is no Kubernetes API, are not repeated.
+    """
     try:
         said = msgspec.json.decode(data, type=_Status)
     except msgspec.DecodeError:
+        if status == 404 or data.lstrip().startswith(b"<"):
+            return Failure(otherwise, status)
         return Failure(f"{otherwise}: {data[:200].decode(errors='replace')!r}", status)
     details = said.details or _Details()
     reasons = {cause.reason for cause in details.causes or ()}
