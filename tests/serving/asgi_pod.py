@@ -43,5 +43,5 @@ def _warmup() -> serving.Warmup:
 
 logging.basicConfig(level=logging.INFO)
 lifecycle = serving.AsgiLifecycle(
-    app, warmup=_warmup(), load=serving.Load(capacity=4), drain=serving.Drain(0.5, 120, 5), report_load=True
+    app, warmup=_warmup(), load=serving.Load(capacity=4), drain=serving.Drain(0.5, 120, 5, repeat_s=0), report_load=True
 )

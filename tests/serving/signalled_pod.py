@@ -1,4 +1,4 @@
-"""A pod as a process, for real signals: `python -m tests.serving.signalled_pod KIND LIMIT_S`, KIND `aio` or `sync`.
+"""A pod as a process, for real signals: `python -m tests.serving.signalled_pod KIND LIMIT_S REPEAT_S`, KIND `aio` or `sync`.
 
 It says where it listens; a line on stdin ends its warm-up. `Endless` streams on; `UntilDrained` does until the pod drains.
 """
@@ -19,11 +19,11 @@ from tests.serving.pod import echo_handlers
 from trimtab import serving
 
 
-def _settings(limit_s: float) -> dict[str, Any]:
+def _settings(drain: serving.Drain) -> dict[str, Any]:
     warmup = serving.Warmup()
     # Not through sys.stdin, whose lock a thread that hangs would hold at the end.
     warmup.step("line", lambda: os.read(0, 1), timeout_s=600)
-    return {"warmup": warmup, "drain": serving.Drain(quiet_s=0.2, limit_s=limit_s, finish_s=0.2)}
+    return {"warmup": warmup, "drain": drain}
 
 
 def _announce(port: int) -> None:
@@ -31,7 +31,7 @@ def _announce(port: int) -> None:
     sys.stdout.flush()
 
 
-async def _live_aio(limit_s: float) -> None:
+async def _live_aio(drain: serving.Drain) -> None:
     async def endless(request: bytes, context: object) -> AsyncIterator[bytes]:
         yield request
         await asyncio.Event().wait()
@@ -47,13 +47,13 @@ async def _live_aio(limit_s: float) -> None:
         (echo_handlers({"Endless": stream(endless), "UntilDrained": stream(until_drained)}),)
     )
     port = server.add_insecure_port("127.0.0.1:0")
-    life = serving.lifecycle(server, load=load, **_settings(limit_s))
+    life = serving.lifecycle(server, load=load, **_settings(drain))
     async with life:
         _announce(port)
         await server.wait_for_termination()
 
 
-def _live_sync(limit_s: float) -> None:
+def _live_sync(drain: serving.Drain) -> None:
     def endless(request: bytes, context: Any) -> Iterator[bytes]:
         gone = threading.Event()
         context.add_callback(gone.set)
@@ -72,19 +72,20 @@ def _live_sync(limit_s: float) -> None:
             (echo_handlers({"Endless": stream(endless), "UntilDrained": stream(until_drained)}),)
         )
         port = server.add_insecure_port("127.0.0.1:0")
-        life = serving.lifecycle(server, load=load, **_settings(limit_s))
+        life = serving.lifecycle(server, load=load, **_settings(drain))
         with life:
             _announce(port)
             server.wait_for_termination()
 
 
-def main(kind: str, limit_s: float) -> None:
+def main(kind: str, limit_s: float, repeat_s: float) -> None:
+    drain = serving.Drain(quiet_s=0.2, limit_s=limit_s, finish_s=0.2, repeat_s=repeat_s)
     logging.basicConfig(level=logging.INFO)
     if kind == "aio":
-        asyncio.run(_live_aio(limit_s))
+        asyncio.run(_live_aio(drain))
     else:
-        _live_sync(limit_s)
+        _live_sync(drain)
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], float(sys.argv[2]))
+    main(sys.argv[1], float(sys.argv[2]), float(sys.argv[3]))

@@ -154,7 +154,7 @@ async def test_the_limit_ends_a_drain_that_callers_do_not_let_end(kind: str) -> 
 async def test_told_twice_it_stops_at_once(kind: str) -> None:
     gate = Gate()
     async with (
-        KINDS[kind]({"Wait": gate.handler(kind)}, drain=Drain(60, 60, 60)) as pod,
+        KINDS[kind]({"Wait": gate.handler(kind)}, drain=Drain(60, 60, 60, repeat_s=0)) as pod,
         grpc.aio.insecure_channel(pod.address) as channel,
     ):
         await pod.reached(Phase.READY)
@@ -212,7 +212,7 @@ async def test_grpcs_own_health_checking_client_moves_away(kind: str) -> None:
     release = threading.Event()
     options = (("grpc.service_config", json.dumps(config)),)
     async with (
-        KINDS[kind](warmup=held(release), health=Health("test.Echo"), drain=Drain(60, 60, 5)) as pod,
+        KINDS[kind](warmup=held(release), health=Health("test.Echo"), drain=Drain(60, 60, 5, repeat_s=0)) as pod,
         grpc.aio.insecure_channel(f"ipv4:{pod.address}", options=options) as channel,
     ):
         state = channel.get_state(try_to_connect=True)

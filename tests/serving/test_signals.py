@@ -48,6 +48,13 @@ class SignalledPod:
         self.process.terminate()
         assert await asyncio.wait_for(watching.read(), PATIENCE_S) == NOT_SERVING
 
+    async def logged(self, words: str) -> None:
+        """Return once it has logged them."""
+        assert self.process.stderr is not None
+        async with asyncio.timeout(PATIENCE_S):
+            while words not in (line := await self.process.stderr.readline()).decode():
+                assert line, "it ended"
+
     async def log(self) -> str:
         """What it logged until it ended, which it must have done well."""
         _, log = await asyncio.wait_for(self.process.communicate(), PATIENCE_S)
@@ -56,9 +63,9 @@ class SignalledPod:
 
 
 @contextlib.asynccontextmanager
-async def pod(kind: str, limit_s: float = LONG_S) -> AsyncIterator[SignalledPod]:
+async def pod(kind: str, limit_s: float = LONG_S, repeat_s: float = 0.0) -> AsyncIterator[SignalledPod]:
     """A pod that is warming up."""
-    arguments = ("-m", "tests.serving.signalled_pod", kind, str(limit_s))
+    arguments = ("-m", "tests.serving.signalled_pod", kind, str(limit_s), str(repeat_s))
     process = await asyncio.create_subprocess_exec(
         sys.executable, *arguments, cwd=ROOT, stdin=PIPE, stdout=PIPE, stderr=PIPE
     )
@@ -89,6 +96,21 @@ async def test_the_second_ends_a_drain_at_once(kind: str) -> None:
         with pytest.raises(grpc.aio.AioRpcError):
             await asyncio.wait_for(under_way.read(), PATIENCE_S)
         assert "1 were in flight at the end" in await running.log()
+
+
+async def test_two_at_once_are_one(kind: str) -> None:
+    """As GNU timeout sends them: to the process, and to its group."""
+    async with pod(kind, repeat_s=LONG_S) as running:
+        await running.warm()
+        under_way = await running.stream("/test.Echo/Endless")
+        await running.drain()
+        running.process.terminate()
+        await running.logged("told to go again")
+        # It still takes calls, and the one under way is waited for.
+        hearing = await running.stream("/test.Echo/UntilDrained")
+        assert await asyncio.wait_for(hearing.read(), PATIENCE_S) is grpc.aio.EOF
+        under_way.cancel()
+        assert "0 were in flight at the end" in await running.log()
 
 
 async def test_a_stream_that_does_not_end_is_waited_for_up_to_the_limit(kind: str) -> None:

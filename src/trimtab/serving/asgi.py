@@ -65,7 +65,7 @@ class AsgiLifecycle:
         )
 
     def depart(self) -> None:
-        """Begin to drain, as SIGTERM does; again: stop at once. Call it in the server's event loop."""
+        """Begin to drain, as SIGTERM does; again, after the drain's `repeat_s`: stop at once. Call it in the server's loop."""
         self._life.depart()
 
     async def stopped(self) -> None:

@@ -17,6 +17,9 @@ class Drain:
     """How long callers may take to move; whoever still calls then has not heard."""
     finish_s: float = 5.0
     """How long the calls that are under way at the end may take, while new ones are refused."""
+    repeat_s: float = 1.0
+    """For how long another SIGTERM counts as the first, heard twice: GNU timeout and supervisors signal a process and its group.
+    Later it means: stop now."""
 
     def remaining_s(self, now: float, begun_at: float, last_arrival_at: float, in_flight: int) -> float:
         """How much longer to serve if nothing happens; 0: all is done. The moments are on one monotonic clock, in seconds."""

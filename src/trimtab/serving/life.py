@@ -55,6 +55,7 @@ class Life:
         self.probe: Probe | None = None
         self._warming: asyncio.Task[None] | None = None
         self._draining: asyncio.Task[None] | None = None
+        self._told_at = 0.0
         self._hurry = asyncio.Event()
 
     async def begin(self) -> None:
@@ -69,9 +70,12 @@ class Life:
         self._warming = asyncio.create_task(self._warm_up(), name="trimtab warm-up")
 
     def depart(self) -> None:
-        """Begin to drain, as SIGTERM asks for; asked again, stop now."""
+        """Begin to drain, as SIGTERM asks for; asked again later than the drain's `repeat_s`, stop now."""
         if self._draining is None:
+            self._told_at = self._clock()
             self._draining = asyncio.create_task(self._leave(), name="trimtab drain")
+        elif self._clock() - self._told_at < self._drain.repeat_s:
+            logger.info("told to go again within %g s: taken for the same word", self._drain.repeat_s)
         else:
             self._hurry.set()
 

@@ -67,7 +67,7 @@ def lifecycle(
     `async with` for a grpc.aio server, `with` for a grpc.Server; inside, wait for the server to terminate as always. The
     server must not be started, and its ports and services be added. `load` must be the one that the server's interceptor
     counts for: without it a drain cannot see calls, and waits as long as quiet takes. `probe` is the HOST:PORT of
-    `/healthz` and `/readyz`. `signals` begin the drain; the same again ends it.
+    `/healthz` and `/readyz`. `signals` begin the drain; again, after its `repeat_s`, they end it.
     """
     kind = AioLifecycle if isinstance(server, grpc.aio.Server) else SyncLifecycle
     return kind(
@@ -131,7 +131,7 @@ class AioLifecycle:
         return self._life.probe.port if self._life.probe is not None else None
 
     def depart(self) -> None:
-        """Begin to drain, as SIGTERM does."""
+        """Begin to drain, as SIGTERM does; again, after the drain's `repeat_s`: stop at once."""
         self._life.depart()
 
     async def ready(self) -> None:
@@ -193,7 +193,7 @@ class SyncLifecycle:
         return self._life.probe.port if self._life.probe is not None else None
 
     def depart(self) -> None:
-        """Begin to drain, as SIGTERM does."""
+        """Begin to drain, as SIGTERM does; again, after the drain's `repeat_s`: stop at once."""
         self._loop.call_soon_threadsafe(self._life.depart)
 
     def ready(self, timeout_s: float | None = None) -> None:
