@@ -54,3 +54,30 @@ async def test_a_name_that_is_none_is_a_wrong_call(running: Serving) -> None:
     ended = await run("endpoints", "http://payments", "--admin", running.admin)
     assert ended.code == 2
     assert "write xds:///payments" in ended.stderr
+
+
+async def test_no_name_at_all_is_a_wrong_call(running: Serving) -> None:
+    ended = await run("endpoints", "", "--admin", running.admin)
+    assert ended.code == 2
+    assert ended.stderr.startswith("trimtab endpoints: say which service, such as payments.prod:8080; ")
+
+
+async def test_an_external_name_is_for_dns_and_nothing_is_wrong_with_that(tmp_path: Path) -> None:
+    external = SERVICE.replace("spec: {", "spec: {type: ExternalName, externalName: example.org, ")
+    (tmp_path / "cluster.yaml").write_text(external)
+    with serving(tmp_path) as control_plane:
+        ended = await run("endpoints", "payments.prod", "--admin", control_plane.admin)
+    assert "each of them goes to what DNS says of example.org:8080, but for Trimtab's library" in ended.stdout
+    assert "endpoints:" not in ended.stdout
+    assert "0 of 0" not in ended.stdout
+    assert "EndpointSlice" not in ended.stdout
+
+
+async def test_a_slice_that_could_not_be_used_may_be_why_there_is_none(tmp_path: Path) -> None:
+    (tmp_path / "cluster.yaml").write_text(f"{SERVICE}---{SLICE.replace('addressType: IPv4', 'addressType: IPv5')}")
+    with serving(tmp_path) as control_plane:
+        ended = await run("endpoints", "payments.prod", "--admin", control_plane.admin)
+    said = " ".join(ended.stdout.split())
+    assert "no endpoints: every call fails" in said
+    assert "there is no EndpointSlice for this service unless one could not be used" in said
+    assert "cluster.yaml: document 2 (EndpointSlice prod/payments-1): addressType" in said

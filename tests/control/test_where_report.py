@@ -62,4 +62,5 @@ def test_fallbacks_say_whose_endpoints_they_are_here_and_at_the_client() -> None
 def test_passthrough_is_said_first() -> None:
     shop = Shop(service(policy="mode: passthrough"), endpoint_slice(endpoint("10.0.0.1")))
     assert shop.report().where == "what DNS says of payments.prod:8080"
+    assert (shop.report().by_dns, shop.report().part) == (True, "")
     assert Shop(service(), endpoint_slice(endpoint("10.0.0.1"))).report().where == "the endpoints below"

@@ -4,6 +4,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 from rich.console import Console
+from rich.text import Text
 
 from ..control.endpoints_report import EndpointsReport
 from ..control.inspection import ServiceReport
@@ -12,6 +13,7 @@ from .admin_client import DEFAULT_ADMIN, ask
 from .listen_address import ListenAddress
 from .output import console, fail, plain, print_json, table
 
+_PROBLEMS_SHOWN = 3
 _NUMBERS = frozenset({"priority", "weight", "share", "endpoints", "port", "healthy", "draining", "clients"})
 
 
@@ -83,8 +85,9 @@ def _print(report: EndpointsReport, out: Console) -> None:
     )
     out.print(f"weights follow {report.weights_follow}")
     out.print(f"subscribers by zone: {_counts(report.clients)}")
-    out.print(f"each of them goes to {report.where}", style="yellow" if report.where.startswith("what DNS") else "")
-    out.print(f"and uses {report.part}")
+    out.print(f"each of them goes to {report.where}", style="yellow" if report.by_dns else "")
+    if report.part:
+        out.print(f"and uses {report.part}")
     if report.shards:
         out.print(f"endpoints by shard: {_counts(report.shards)}")
     if report.fallback_problem is not None:
@@ -124,10 +127,11 @@ def _print_endpoints(report: EndpointsReport, out: Console) -> None:
             origin = (endpoint.pod or "-", endpoint.node or "-", source, endpoint.shard or "-")
             listed.add_row(*place, addresses, endpoint.health, *origin)
             place = ("", "", "", "", "")
-    out.print()
     if report.localities:
+        out.print()
         out.print(listed)
-    else:
+    elif not report.by_dns:
+        out.print()
         out.print("no endpoints: every call fails", style="red")
 
 
@@ -143,7 +147,8 @@ def _print_left_out(report: EndpointsReport, out: Console) -> None:
 
 def _print_slices(report: EndpointsReport, out: Console) -> None:
     if not report.slices:
-        out.print("there is no EndpointSlice for this service", style="red")
+        if not report.by_dns:
+            _print_no_slices(report, out)
         return
     listed = table("slice", "address type", "endpoints", "port", right=_NUMBERS)
     for source in report.slices:
@@ -151,6 +156,18 @@ def _print_slices(report: EndpointsReport, out: Console) -> None:
         listed.add_row(source.slice, source.address_type, str(source.endpoints), port)
     out.print()
     out.print(listed)
+
+
+def _print_no_slices(report: EndpointsReport, out: Console) -> None:
+    out.print("there is no EndpointSlice for this service", style="red")
+    problems = report.source_problems
+    if not problems:
+        return
+    out.print("unless one could not be used; what is wrong with the source:", style="red")
+    for problem in problems[:_PROBLEMS_SHOWN]:
+        out.print(Text(f"  {plain(problem)}", style="red"))
+    if len(problems) > _PROBLEMS_SHOWN:
+        out.print(f"  and {len(problems) - _PROBLEMS_SHOWN} more, all in `trimtab status`", style="red")
 
 
 def _counts(counts: dict[str, int]) -> str:

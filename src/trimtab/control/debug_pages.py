@@ -34,7 +34,9 @@ def debug_pages(inspection: Inspection) -> Sequence[web.RouteDef]:
 def _endpoints(inspection: Inspection, request: web.Request) -> object:
     service, namespace = _service(request)
     if not service:
-        raise TargetError("say which service: /debug/endpoints?service=payments.prod:8080&zone=a")
+        raise TargetError(
+            "say which service, such as payments.prod:8080; `trimtab endpoints` alone and /debug/services list them"
+        )
     return inspection.endpoints(service, request.query.get("zone", ""), namespace)
 
 

@@ -11,6 +11,7 @@ from ..balance import strategies
 from ..balance.aperture import Aperture
 from ..balance.priorities import Standing, spread
 from ..model import Assignment, Endpoint, Health, LocalityEndpoints, Policy, Seat
+from ..xds.cluster import DnsTarget
 from ..xds.version import assignment_version
 from .catalog import Catalog, ServicePort
 from .census import Census
@@ -76,13 +77,17 @@ class EndpointsReport(Struct, frozen=True):
     """Why the newest endpoints are not published at all; the last good ones stay."""
     slices: list[Source]
     where: str = "the endpoints below"
-    """Where clients are told to go; another place only in passthrough."""
+    """Where clients are told to go."""
+    by_dns: bool = False
+    """Whether that is for DNS to say, as in passthrough and for an ExternalName."""
     part: str = ""
-    """How many of the endpoints each client of ours uses, and why."""
+    """How many of the endpoints each client of ours uses, and why; empty if it uses none of them."""
     shards: dict[str, int] = {}
     """Endpoints by the value of the label by which the policy divides the service."""
     fallback_problem: str | None = None
     """Which of the policy's fallbacks cannot be used, and why."""
+    source_problems: list[str] = []
+    """What is wrong with manifests or API server, if there is no slice: that may be why."""
 
 
 def endpoints_report(
@@ -112,11 +117,21 @@ def endpoints_report(
         repairs=[] if isinstance(verdict, Refused) else list(verdict.repairs),
         refused=refused,
         slices=sources(slices, port_name),
-        where="the endpoints below" if target is None else f"what DNS says of {target}",
-        part=_part(port.policy, served, store.clients_told(name)),
+        where=_where(port, target),
+        by_dns=target is not None,
+        part=_part(port.policy, served, store.clients_told(name)) if target is None else "",
         shards=_shards(port.assignment, label),
         fallback_problem=store.fallbacks.problems.get(port.ref),
     )
+
+
+def _where(port: ServicePort, target: DnsTarget | None) -> str:
+    if target is None:
+        return "the endpoints below"
+    # The library connects only to addresses that somebody vouches for.
+    only_stock = port.external is not None and port.policy.mode != "passthrough"
+    but = ", but for Trimtab's library, which finds no endpoints to balance" if only_stock else ""
+    return f"what DNS says of {target}{but}"
 
 
 def _part(policy: Policy, served: Assignment, clients: int) -> str:

@@ -7,7 +7,7 @@ from dataclasses import replace
 from importlib import metadata
 from typing import Any
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from ..errors import ServiceNotFound
 from ..model import Health, ServiceRef
@@ -92,7 +92,10 @@ class Inspection:
     def endpoints(self, name: str, zone: str = "", namespace: str = "default") -> EndpointsReport:
         """What clients of a zone are told about a service or a subset of it. Raises TargetError, and ServiceNotFound if there is none."""
         port, subset = self._port(name, namespace), ServiceRef.parse(name).subset
-        return endpoints_report(port, zone, self._catalog, self._store, self._census, subset)
+        report = endpoints_report(port, zone, self._catalog, self._store, self._census, subset)
+        if report.slices or report.by_dns:
+            return report
+        return structs.replace(report, source_problems=list(map(str, self._source_problems())))
 
     def _port(self, name: str, namespace: str) -> ServicePort:
         port = self._catalog.get(ServiceRef.parse(name).within(namespace).whole)
