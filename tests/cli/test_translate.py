@@ -84,6 +84,17 @@ async def test_what_cannot_be_used_is_named_and_the_rest_printed(manifests: Path
         assert f"trimtab translate: {problem}\n" in ended.stderr
 
 
+async def test_a_name_that_nobody_could_ask_for_costs_the_other_services_nothing(manifests: Path) -> None:
+    (manifests / "odd.yaml").write_text(SERVICE.replace("name: payments", "name: x/../y"))
+    ended = await run("translate", "-f", str(manifests), "--json", "--clients-in", "a=1")
+    assert ended.code == 1
+    assert len(ended.json["cds"]["resources"]) == 2
+    assert ended.stderr == (
+        "trimtab translate: odd.yaml: document 1 (Service prod/x/../y): metadata.name: "
+        "expected a DNS label (a-z, 0-9 and -, at most 63 characters), got 'x/../y'\n"
+    )
+
+
 async def test_a_service_that_is_not_there_is_a_failure(manifests: Path) -> None:
     ended = await run("translate", "payments.shop", "-f", str(manifests))
     assert (ended.code, ended.stdout) == (1, "")

@@ -206,3 +206,13 @@ async def test_a_file_that_is_not_utf8_is_a_problem(tmp_path: Path) -> None:
     async with following(tmp_path) as follower:
         (problem,) = follower.source.problems
         assert str(problem) == "a.yaml: not UTF-8 at byte 6"
+
+
+async def test_a_service_that_no_client_could_name_is_a_problem_and_not_served(tmp_path: Path) -> None:
+    (tmp_path / "a.yaml").write_text(SERVICE.replace("name: payments", "name: x/../y") + "---" + SERVICE)
+    with structlog.testing.capture_logs() as logged:
+        async with following(tmp_path) as follower:
+            assert set(follower.objects) == {SERVICE_KEY}
+            (problem,) = follower.source.problems
+            assert problem.field == "metadata.name"
+    assert [entry["problem"] for entry in logged] == [str(problem)]

@@ -238,12 +238,66 @@ def test_the_good_documents_of_a_file_with_a_bad_one_are_used() -> None:
             SLICE.replace("port: 9090", "port: 70000"),
             "a.yaml: document 1 (EndpointSlice prod/payments-1): ports[0].port: expected int <= 65535, got 70000",
         ),
+        (
+            SERVICE.replace("name: payments", "name: x/../y"),
+            (
+                "a.yaml: document 1 (Service prod/x/../y): metadata.name: "
+                "expected a DNS label (a-z, 0-9 and -, at most 63 characters), got 'x/../y'"
+            ),
+        ),
+        (
+            SERVICE.replace("namespace: prod", "namespace: b/ad"),
+            (
+                "a.yaml: document 1 (Service b/ad/payments): metadata.namespace: "
+                "expected a DNS label (a-z, 0-9 and -, at most 63 characters), got 'b/ad'"
+            ),
+        ),
+        (
+            SERVICE.replace("name: grpc", "name: g_rpc"),
+            (
+                "a.yaml: document 1 (Service prod/payments): spec.ports[0].name: "
+                "expected a DNS label (a-z, 0-9 and -, at most 63 characters), got 'g_rpc'"
+            ),
+        ),
+        (
+            SLICE.replace("ports: [{name: grpc", "ports: [{name: Grpc"),
+            (
+                "a.yaml: document 1 (EndpointSlice prod/payments-1): ports[0].name: "
+                "expected a DNS label (a-z, 0-9 and -, at most 63 characters), got 'Grpc'"
+            ),
+        ),
+        (
+            SLICE.replace("payments-1", "payments..1"),
+            (
+                "a.yaml: document 1 (EndpointSlice prod/payments..1): metadata.name: "
+                "expected a DNS name (a-z, 0-9, - and ., at most 253 characters), got 'payments..1'"
+            ),
+        ),
         ("just text", "a.yaml: document 1: expected a Kubernetes object, got str"),
         ("a: 1", "a.yaml: document 1 (None): kind: is missing"),
     ],
 )
 def test_a_mistake_is_named_with_file_document_and_field(text: str, message: str) -> None:
     assert problem(text) == message
+
+
+@pytest.mark.parametrize("name", ["7up", "a" * 63, "a--b"])
+def test_a_service_may_have_any_name_that_is_a_dns_label(name: str) -> None:
+    assert keys(SERVICE.replace("name: payments", f"name: {name}")) == [("Service", "prod", name)]
+
+
+@pytest.mark.parametrize("name", ["we ird", "a" * 64, "-a", "a-", "a.b", "Payments", "'a\\n'", "ä"])
+def test_a_service_may_have_no_other_name(name: str) -> None:
+    assert ": metadata.name: expected a DNS label" in problem(SERVICE.replace("name: payments", f"name: {name}"))
+
+
+@pytest.mark.parametrize("name", ["payments.v1-x7k2p", "a." * 126 + "b"])
+def test_the_name_of_a_slice_may_have_dots(name: str) -> None:
+    assert keys(SLICE.replace("name: payments-1", f"name: {name}")) == [("EndpointSlice", "prod", name)]
+
+
+def test_the_only_port_needs_no_name() -> None:
+    assert keys(SERVICE.replace("name: grpc", "name: ''")) == [("Service", "prod", "payments")]
 
 
 def test_a_mistake_in_a_list_is_named_with_its_item() -> None:

@@ -10,6 +10,7 @@ import msgspec
 import yaml
 
 from .kubernetes import SERVICE_NAME_LABEL, EndpointSlice, Node, Object, Pod, Service
+from .object_names import misnamed
 from .yaml_data import read_documents
 
 _KINDS: dict[str, tuple[type[Object], str]] = {
@@ -128,6 +129,8 @@ def _convert(document: Any) -> Object | None:
         item = msgspec.convert(document, schema)
     except msgspec.ValidationError as error:
         raise _located(error, document) from error
+    if (wrong := misnamed(item)) is not None:
+        raise _Invalid(*wrong)
     if isinstance(item, EndpointSlice):
         _check_slice(item)
     return item
