@@ -3,7 +3,7 @@
 import queue
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent import futures
 from typing import Any, Self
 
@@ -14,7 +14,14 @@ from trimtab.model import Assignment, Endpoint, Locality, LocalityEndpoints, Pol
 from trimtab.xds.assignment import encode_body
 from trimtab.xds.cluster import encode_cluster
 from trimtab.xds.dialect import Dialect
-from trimtab.xds.discovery import DiscoveryRequest, ResourceError, encode_resource, encode_response
+from trimtab.xds.discovery import (
+    DiscoveryRequest,
+    ResourceError,
+    encode_contents,
+    encode_error,
+    encode_nonce,
+    encode_resource,
+)
 from trimtab.xds.identifier import encode_identifier
 from trimtab.xds.resource_type import ADS_SERVICE, CLUSTERS, ENDPOINTS, STREAM_AGGREGATED_RESOURCES
 
@@ -132,9 +139,9 @@ class AdsServer:
                 resources = [self.resources[name] for name in stream.names if name in self.resources]
                 errors = [self.errors[name] for name in stream.names if name in self.errors]
             if policies:
-                yield encode_response(CLUSTERS, f"v{version}", f"c{stream.nonce}", policies)
+                yield _response(CLUSTERS, f"v{version}", f"c{stream.nonce}", policies)
             if resources or errors:
-                response = encode_response(ENDPOINTS, f"v{version}", str(stream.nonce), resources, errors)
+                response = _response(ENDPOINTS, f"v{version}", str(stream.nonce), resources, errors)
                 told = encode_identifier(time.time(), self.zone or "", self.seen)
                 yield response + (told if self.zone is not None or self.seen else b"")
 
@@ -161,6 +168,12 @@ class AdsServer:
             self._streams.discard(stream)
             self._changed.notify_all()
         stream.outbox.put(None)
+
+
+def _response(
+    type_url: str, version: str, nonce: str, resources: Iterable[bytes], errors: Iterable[ResourceError] = ()
+) -> bytes:
+    return b"".join((encode_contents(type_url, version, resources), *map(encode_error, errors), encode_nonce(nonce)))
 
 
 class _Stream:

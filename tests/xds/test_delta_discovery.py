@@ -5,8 +5,11 @@ from hypothesis import strategies as st
 from tests.xds.envoy_messages import discovery_pb2
 from trimtab.errors import ProtocolError
 from trimtab.xds import resource_type
-from trimtab.xds.delta_discovery import DeltaRequest, encode_delta_resource, encode_delta_response
-from trimtab.xds.discovery import NOT_FOUND, ClientNode, ResourceError
+from trimtab.xds.delta import Incremental
+from trimtab.xds.delta_discovery import DeltaRequest
+from trimtab.xds.discovery import ClientNode
+from trimtab.xds.resource import Resource
+from trimtab.xds.subscription import Batch, Subscription
 
 text = st.text(max_size=50)
 names = st.lists(text, max_size=4).map(tuple)
@@ -35,17 +38,22 @@ def test_envoys_own_messages_read_our_requests(request: DeltaRequest) -> None:
     assert dict(real.initial_resource_versions) == request.initial_versions
 
 
-@given(st.lists(st.tuples(text, text, st.binary(max_size=300)), max_size=4), names)
-def test_a_response_glued_from_bytes_is_a_response(bodies: list[tuple[str, str, bytes]], gone: tuple[str, ...]) -> None:
-    entries = [encode_delta_resource(resource_type.ENDPOINTS, *body) for body in bodies]
-    errors = [ResourceError("payments.prod", NOT_FOUND, "no such service")]
-    data = encode_delta_response(resource_type.ENDPOINTS, "v1", "n1", entries, gone, errors)
+resources_by_name = st.dictionaries(text, st.builds(Resource, text, st.binary(max_size=300)), max_size=4)
+
+
+@given(resources_by_name, names, names)
+def test_a_response_glued_from_bytes_is_a_response(
+    resources: dict[str, Resource], gone: tuple[str, ...], missing: tuple[str, ...]
+) -> None:
+    subscription = Subscription(resource_type.ENDPOINTS, whole=False)
+    batch = Batch(resources, list(gone), list(missing))
+    version, data = Incremental.encode(subscription, batch, "n1", resources.get, str)
     real = discovery_pb2.DeltaDiscoveryResponse.FromString(data)
-    assert (real.system_version_info, real.nonce, real.type_url) == ("v1", "n1", resource_type.ENDPOINTS)
-    assert [(r.name, r.version) for r in real.resources] == [(name, version) for name, version, _ in bodies]
-    assert all(r.resource.value.endswith(body) for r, (_, _, body) in zip(real.resources, bodies, strict=True))
-    assert tuple(real.removed_resources) == gone
-    assert real.resource_errors[0].error_detail.message == "no such service"
+    assert (real.system_version_info, real.nonce, real.type_url) == (version, "n1", resource_type.ENDPOINTS)
+    assert [(r.name, r.version) for r in real.resources] == [(name, each.version) for name, each in resources.items()]
+    bodies = [each.body for each in resources.values()]
+    assert all(r.resource.value.endswith(body) for r, body in zip(real.resources, bodies, strict=True))
+    assert tuple(real.removed_resources) == (*gone, *missing)
 
 
 def test_garbage_is_a_protocol_error() -> None:

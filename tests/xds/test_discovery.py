@@ -12,9 +12,10 @@ from trimtab.xds.discovery import (
     DiscoveryRequest,
     DiscoveryResponse,
     ResourceError,
-    encode_resource,
-    encode_response,
 )
+from trimtab.xds.resource import Resource
+from trimtab.xds.sotw import StateOfTheWorld
+from trimtab.xds.subscription import Batch, Subscription
 
 text = st.text(max_size=300)
 nodes = st.builds(
@@ -52,30 +53,22 @@ def test_envoys_own_messages_read_our_requests(request: DiscoveryRequest) -> Non
         assert {k: v.string_value for k, v in real.node.metadata.fields.items()} == request.node.metadata
 
 
-@given(
-    st.lists(st.tuples(text, st.binary(max_size=40_000)), max_size=4),
-    st.lists(st.builds(ResourceError, text, st.integers(1, 16), text), max_size=3),
-)
-def test_a_response_glued_from_bytes_is_a_response(
-    bodies: list[tuple[str, bytes]], errors: list[ResourceError]
-) -> None:
+@given(st.dictionaries(text, st.binary(max_size=40_000), max_size=4), st.dictionaries(text, text, max_size=3))
+def test_a_response_glued_from_bytes_is_a_response(bodies: dict[str, bytes], missing: dict[str, str]) -> None:
     # A body is opaque to the envelope; a bytes field of any number stands for one.
-    entries = [encode_resource(resource_type.ENDPOINTS, name, body) for name, body in bodies]
-    data = encode_response(resource_type.ENDPOINTS, "v1", "n1", entries, errors)
+    resources = {name: Resource("1", body) for name, body in bodies.items()}
+    subscription = Subscription(resource_type.ENDPOINTS, whole=False)
+    batch = Batch(resources, [], list(missing))
+    version, data = StateOfTheWorld.encode(subscription, batch, "n1", resources.get, missing.__getitem__)
     real = discovery_pb2.DiscoveryResponse.FromString(data)
-    assert (real.version_info, real.nonce, real.type_url) == ("v1", "n1", resource_type.ENDPOINTS)
+    assert (real.version_info, real.nonce, real.type_url) == (version, "n1", resource_type.ENDPOINTS)
     assert len(real.resources) == len(bodies)
-    assert all(resource.value.endswith(body) for resource, (_, body) in zip(real.resources, bodies, strict=True))
+    assert all(resource.value.endswith(body) for resource, body in zip(real.resources, bodies.values(), strict=True))
+    said = [(e.resource_name.name, e.error_detail.code, e.error_detail.message) for e in real.resource_errors]
+    assert said == [(name, NOT_FOUND, why) for name, why in missing.items()]
     parsed = DiscoveryResponse.parse(data)
-    assert parsed.errors == tuple(errors)
+    assert parsed.errors == tuple(ResourceError(name, NOT_FOUND, why) for name, why in missing.items())
     assert [kind for kind, _ in parsed.resources] == [resource_type.ENDPOINTS] * len(bodies)
-
-
-def test_a_resource_error_reads_as_envoys_own() -> None:
-    data = encode_response("t", "v", "n", (), [ResourceError("payments.prod", NOT_FOUND, "no such service")])
-    (error,) = discovery_pb2.DiscoveryResponse.FromString(data).resource_errors
-    assert error.resource_name.name == "payments.prod"
-    assert (error.error_detail.code, error.error_detail.message) == (NOT_FOUND, "no such service")
 
 
 @pytest.mark.parametrize("parse", [DiscoveryRequest.parse, DiscoveryResponse.parse])

@@ -1,6 +1,6 @@
 """The envelope of incremental xDS, as values (`envoy.service.discovery.v3.Delta…`)."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Self
@@ -9,13 +9,9 @@ from . import messages
 from .discovery import (
     INVALID_ARGUMENT,
     ClientNode,
-    ResourceError,
     decode_node,
     encode_any,
-    encode_contents,
-    encode_error,
     encode_node,
-    encode_nonce,
     parse,
 )
 from .wire import delimited, text
@@ -75,20 +71,6 @@ def encode_delta_resource(type_url: str, name: str, version: str, body: bytes) -
     """One entry of a delta response's `resources`: a Resource around the body, which is encoded without its name."""
     resource = encode_any(type_url, name, body)
     return delimited(2, text(1, version) + delimited(2, resource) + text(3, name))
-
-
-def encode_delta_response(
-    type_url: str,
-    version: str,
-    nonce: str,
-    resources: Iterable[bytes],
-    removed: Iterable[str] = (),
-    errors: Iterable[ResourceError] = (),
-) -> bytes:
-    """A DeltaDiscoveryResponse from entries that `encode_delta_resource` made."""
-    gone = map(encode_removed, removed)
-    faults = (encode_error(9, error) for error in errors)
-    return b"".join((encode_contents(type_url, version, resources), *gone, *faults, encode_nonce(nonce)))
 
 
 def encode_removed(name: str) -> bytes:

@@ -132,14 +132,6 @@ def encode_any(type_url: str, name: str, body: bytes) -> bytes:
     return text(1, type_url) + delimited(2, text(1, name) + body)
 
 
-def encode_response(
-    type_url: str, version: str, nonce: str, resources: Iterable[bytes], errors: Iterable[ResourceError] = ()
-) -> bytes:
-    """A DiscoveryResponse from entries that `encode_resource` made."""
-    faults = (encode_error(7, error) for error in errors)
-    return b"".join((encode_contents(type_url, version, resources), *faults, encode_nonce(nonce)))
-
-
 def encode_contents(type_url: str, version: str, resources: Iterable[bytes]) -> bytes:
     """What a response of either dialect says to every stream alike."""
     return b"".join((encode_version(version), text(4, type_url), *resources))
@@ -156,11 +148,11 @@ def encode_nonce(nonce: str) -> bytes:
     return text(5, nonce)
 
 
-def encode_error(field_number: int, error: ResourceError) -> bytes:
-    """A ResourceError as field `field_number` of a response."""
+def encode_error(error: ResourceError) -> bytes:
+    """One entry of a response's `resource_errors`."""
     # One byte suffices for the code: google.rpc.Code ends at 16.
     status = b"\x08" + bytes([error.code]) + text(2, error.message)
-    return delimited(field_number, delimited(1, text(1, error.name)) + delimited(2, status))
+    return delimited(7, delimited(1, text(1, error.name)) + delimited(2, status))
 
 
 def parse(message_class: Any, data: bytes) -> Any:

@@ -49,13 +49,6 @@ def _numbers(field: Mapping[str, float]) -> Mapping[str, float]:
     return dict(field)
 
 
-def encode_report_request(interval_s: float) -> bytes:
-    """An OrcaLoadReportRequest: a report every `interval_s`."""
-    message = messages.OrcaLoadReportRequest()
-    message.report_interval.FromNanoseconds(round(interval_s * 1e9))
-    return bytes(message.SerializeToString())
-
-
 def parse_report_interval_s(data: bytes) -> float:
     """How often an OrcaLoadReportRequest asks for a report; 0: it leaves that to the server. Raises ProtocolError."""
     interval = parse(messages.OrcaLoadReportRequest, data).report_interval

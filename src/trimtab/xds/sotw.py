@@ -75,7 +75,7 @@ class StateOfTheWorld:
             resources = resources | dict.fromkeys(batch.removed, _EMPTY)
         version, said = contents(type_url, resources, _entry)
         for name in batch.missing:
-            said += encode_error(7, ResourceError(name, NOT_FOUND, why_missing(name)))
+            said += encode_error(ResourceError(name, NOT_FOUND, why_missing(name)))
         return version, said + encode_nonce(nonce)
 
 
