@@ -13,7 +13,7 @@ from .choice import Choice, explained
 from .cost import cost_of
 from .explain import Belonging
 from .feedback import Feedback
-from .load import LOADS
+from .load import LOADS, forget_latency
 from .newcomers import introduce, ramp_up
 from .node import Connectivity, Node
 from .outliers import Outliers
@@ -300,6 +300,7 @@ class Balancer:
         detection = policy.outlier_detection
         self._outliers = None if detection is None else Outliers(detection, self._clock(), self._ejected)
         self._cost_free = policy.load != "cost"
+        self._measures_latency = policy.load == "peak_ewma"
         self._limit = policy.max_requests
         self._counts_fleet = self._limit is not None or bool(getattr(self._strategy, "counts_fleet", False))
         if not self._counts_fleet:
@@ -341,6 +342,8 @@ class Balancer:
         if not self._cost_free:
             # Threads may lose an addition; what is in flight is never lost.
             node.cost = sum(pick.cost for pick in tuple(node.outstanding))
+        if self._measures_latency:
+            forget_latency(node, now, self._policy.peak_ewma_decay_s)
         if node.utilization is not None:
             node.reported_weight = node.utilization.current(now, self._policy.weighted_round_robin)
             node.unproven_weight = node.utilization.unproven(now, self._policy.weighted_round_robin)
@@ -349,7 +352,10 @@ class Balancer:
     def _next_due_at(self, now: float) -> float:
         """When something will have changed without anybody telling. Without calls nobody asks, and it costs nothing."""
         if any(
-            node.quota is not None or node.success < 1.0 or node.utilization is not None
+            node.quota is not None
+            or node.success < 1.0
+            or node.utilization is not None
+            or (self._measures_latency and node.latency_s)
             for node in self._nodes.values()
         ):
             return now + REFRESH_S

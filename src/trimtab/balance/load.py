@@ -47,3 +47,13 @@ def observe_latency(node: "Node", rtt_s: float, now: float, decay_s: float) -> N
         kept = exp((node.latency_at - now) / decay_s)
         node.latency_s = node.latency_s * kept + rtt_s * (1.0 - kept)
     node.latency_at = now
+
+
+def forget_latency(node: "Node", now: float, decay_s: float) -> None:
+    """Time passes without calls: a peak is forgotten too where nobody calls, or one slow answer would keep calls away for good.
+
+    finagle's PeakEwma observes 0 at every read. Here calls under way keep what is known: while they hang, nothing got better.
+    """
+    if node.latency_s and not node.outstanding:
+        node.latency_s *= exp((node.latency_at - now) / decay_s)
+        node.latency_at = now
