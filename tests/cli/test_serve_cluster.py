@@ -35,7 +35,13 @@ def kubeconfig(folder: Path, url: str) -> Path:
 
 @contextlib.asynccontextmanager
 async def serving_cluster(config: Path, *more: str) -> AsyncIterator[Serving]:
-    command = [*SERVE, "--kubeconfig", str(config), "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0", *more]
+    async with started(*SERVE, "--kubeconfig", str(config), *more) as running:
+        yield running
+
+
+@contextlib.asynccontextmanager
+async def started(*command: str) -> AsyncIterator[Serving]:
+    command = (*command, "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0")
     # The API server runs in this event loop, hence the threads.
     with await asyncio.to_thread(subprocess.Popen, command, stderr=subprocess.PIPE, text=True) as process:
         try:
@@ -63,6 +69,15 @@ async def test_a_cluster_is_served_and_losing_its_api_server_changes_nothing(tmp
                 assert "trimtab_kubernetes_connected 0.0" in (await check(running, "/metrics"))[1]
                 async with XdsClient(running.xds, PAYMENTS) as newcomer:
                     assert addresses(await newcomer.response()) == {PAYMENTS: ["10.0.0.2"]}
+
+
+async def test_outside_of_a_pod_the_cluster_of_the_environment_is_served(tmp_path: Path) -> None:
+    async with fake_api_server(service(), endpoint_slice("10.0.0.1")) as api:
+        config = kubeconfig(tmp_path, api.url)
+        environment = ("env", "-u", "KUBERNETES_SERVICE_HOST", f"KUBECONFIG={config}")
+        async with started(*environment, *SERVE) as running, XdsClient(running.xds, PAYMENTS) as client:
+            assert running.started["cluster"] == "fake"
+            assert addresses(await client.response()) == {PAYMENTS: ["10.0.0.1"]}
 
 
 async def test_it_starts_from_saved_state_while_the_api_server_is_away(tmp_path: Path) -> None:
@@ -109,13 +124,30 @@ async def test_a_wrong_policy_keeps_the_last_good_one_and_shows_where_people_loo
 
 
 async def test_what_is_missing_is_said_until_it_is_ready(tmp_path: Path) -> None:
-    """Two sources, none, and one that is wrong."""
+    """Two sources, none, one that is wrong, options that say nothing, and numbers that are none."""
+    manifests, cluster = (
+        ("--manifests", str(tmp_path)),
+        ("--kubeconfig", str(kubeconfig(tmp_path, "http://127.0.0.1:1"))),
+    )
+    state = ("--state-dir", str(tmp_path / "state"))
+    outside = ("env", "-u", "KUBERNETES_SERVICE_HOST", "-u", "KUBECONFIG")
     for arguments, expected in (
         (["--manifests", str(tmp_path), "--kubeconfig", "x"], "--manifests and --kubeconfig exclude each other"),
         ([], "this is not a Pod in a cluster"),
         (["--kubeconfig", str(tmp_path / "nowhere")], "nowhere"),
+        ([*manifests, "--withdrawal-share", "0"], "--manifests and --withdrawal-share exclude each other"),
+        ([*manifests, "--state-max-age", "3600"], "--manifests and --state-max-age exclude each other"),
+        ([*cluster, "--state-max-age", "60"], "--state-max-age says how old the state in --state-dir may be"),
+        ([*cluster, *state, "--state-max-age", "-1"], "--state-max-age: expected a number of seconds above 0, got -1"),
+        (
+            [*cluster, *state, "--state-max-age", "nan"],
+            "--state-max-age: expected a number of seconds above 0, got nan",
+        ),
+        ([*cluster, "--withdrawal-share", "1.5"], "--withdrawal-share: expected a number above 0 and up to 1, got 1.5"),
+        ([*cluster, "--census-warm-up", "nan"], "--census-warm-up: expected a number of seconds, 0 or more, got nan"),
+        ([*cluster, "--census-warm-up", "-5"], "--census-warm-up: expected a number of seconds, 0 or more, got -5"),
     ):
-        ended = await asyncio.to_thread(failing, *SERVE, *arguments)
+        ended = await asyncio.to_thread(failing, *outside, *SERVE, *arguments)
         assert ended.returncode == 2
         assert expected in ended.stderr
         assert ended.stderr.count("\n") == 1

@@ -211,6 +211,23 @@ def test_the_commands_in_examples_are_commands(path: Path, tmp_path: Path) -> No
             assert ended.returncode == 0, ended.stderr
 
 
+def test_envoy_is_the_one_of_the_tests_and_takes_traffic(tmp_path: Path) -> None:
+    deployment, service = documents(DEPLOY / "examples" / "envoy.yaml")
+    spec = deployment["spec"]["template"]["spec"]
+    (bootstrap,), (envoy,) = spec["initContainers"], spec["containers"]
+    pinned = re.search(r"^ENVOY_VERSION := (.*)$", (DEPLOY.parent / "Makefile").read_text(), re.MULTILINE)
+    assert pinned is not None
+    assert envoy["image"] == f"envoyproxy/envoy:v{pinned[1]}"
+    ended = failing(*_command(bootstrap, tmp_path))
+    assert ended.returncode == 0, ended.stderr
+    (listener,) = json.loads((tmp_path / "envoy.json").read_text())["static_resources"]["listeners"]
+    (port,) = envoy["ports"]
+    assert listener["address"]["socket_address"] == {"address": "0.0.0.0", "port_value": port["containerPort"]}
+    assert envoy["readinessProbe"]["tcpSocket"]["port"] == port["name"]
+    assert service["spec"]["selector"].items() <= deployment["spec"]["template"]["metadata"]["labels"].items()
+    assert [entry["targetPort"] for entry in service["spec"]["ports"]] == [port["name"]]
+
+
 def _command(container: Object, folder: Path) -> list[str]:
     """What a container of our image runs, here; what it would write goes to `folder`."""
     if "command" not in container:

@@ -1,5 +1,6 @@
 """`trimtab serve`."""
 
+import math
 import sys
 from pathlib import Path
 from typing import Annotated, NoReturn
@@ -7,7 +8,7 @@ from typing import Annotated, NoReturn
 from cyclopts import Parameter
 
 from ..control.control_plane import CENSUS_WARM_UP_S, Settings, run
-from ..errors import TargetError, TrimtabError
+from ..errors import ServeError, TargetError, TrimtabError
 from ..model import ServiceRef
 from .config import config_file
 from .listen_address import ListenAddress
@@ -26,8 +27,8 @@ def serve(
     watch_pods: Annotated[bool, Parameter(negative="")] = False,
     config: Path | None = None,
     state_dir: Path | None = None,
-    state_max_age: float = 3600.0,
-    withdrawal_share: float = 0.5,
+    state_max_age: float | None = None,
+    withdrawal_share: float | None = None,
     listen: str = "127.0.0.1:18000",
     admin: str = "127.0.0.1:8080",
     peers: Annotated[tuple[str, ...], Parameter(negative="")] = (),
@@ -40,16 +41,16 @@ def serve(
 ) -> None:
     """Serve the endpoints of a Kubernetes cluster, or of a folder of its manifests, over xDS.
 
-    Without --manifests, --kubeconfig and --context it serves the cluster in which it runs.
+    Without --manifests, --kubeconfig and --context it serves the cluster in which it runs; outside of a Pod, that of $KUBECONFIG.
 
     Parameters
     ----------
     manifests
         Folder of YAML or JSON files with Services, EndpointSlices and Nodes. It is watched for changes.
     kubeconfig
-        File with access to a cluster, or several separated as in $KUBECONFIG, which is the default.
+        File with access to a cluster, or several separated as in $KUBECONFIG, which is the default outside of a Pod.
     context
-        Context of the kubeconfig; its current one by default.
+        Context of the kubeconfig; its current one by default. Given alone, the files are those that kubectl would read.
     namespace
         Serve this namespace only; may be given several times.
     selector
@@ -62,10 +63,10 @@ def serve(
     state_dir
         Folder for the last known state, to start from while the API server is away.
     state_max_age
-        How old that state may be, in seconds.
+        How old that state may be, in seconds; 3600 by default.
     withdrawal_share
         If more than this share of the endpoints of more than this share of the services vanish at once, they are kept until
-        a second look confirms it. 1 turns this off.
+        a second look confirms it; 0.5 by default. 1 turns this off.
     listen
         Where xDS clients connect, HOST:PORT. Port 0 takes any that is free.
     admin
@@ -92,6 +93,8 @@ def serve(
         xds, http = ListenAddress.parse(listen, "--listen"), ListenAddress.parse(admin, "--admin")
         listed = tuple(str(ListenAddress.parse(peer, "--peers")) for peer in peers)
         service = None if peer_service is None else _in_namespace(peer_service)
+        if not 0 <= census_warm_up < math.inf:
+            raise ServeError(f"--census-warm-up: expected a number of seconds, 0 or more, got {census_warm_up}")
         source = SourceOptions(
             manifests, kubeconfig, context, namespace, selector, watch_pods, state_dir, state_max_age, withdrawal_share
         ).source()

@@ -14,6 +14,8 @@ from ..control.manifest_source import ManifestSource
 from ..control.source import Source
 from ..errors import ManifestError, ServeError
 
+STATE_MAX_AGE_S = 3600.0
+
 
 @dataclass(frozen=True, slots=True)
 class SourceOptions:
@@ -26,8 +28,8 @@ class SourceOptions:
     selector: str
     watch_pods: bool
     state_dir: Path | None
-    state_max_age_s: float
-    withdrawal_share: float
+    state_max_age_s: float | None
+    withdrawal_share: float | None
 
     def source(self) -> Source:
         """The one source they mean. Raises ServeError, ManifestError or ClusterError."""
@@ -48,26 +50,45 @@ class SourceOptions:
             "--selector": self.selector,
             "--watch-pods": self.watch_pods,
             "--state-dir": self.state_dir,
+            "--state-max-age": self.state_max_age_s is not None,
+            "--withdrawal-share": self.withdrawal_share is not None,
         }
         for option, value in given.items():
             if value:
                 raise ServeError(f"--manifests and {option} exclude each other: give one source of truth")
 
     def _cluster(self) -> Source:
-        if not 0 < self.withdrawal_share <= 1:
-            raise ServeError(f"--withdrawal-share: expected a number above 0 and up to 1, got {self.withdrawal_share}")
+        guard, state_dir = self._guard(), self._state_dir()
         name, load = self._access()
-        state_dir = None if self.state_dir is None else StateDir(self.state_dir, self.state_max_age_s)
         return WatchSource(
             name,
             AccessSource(load),
             Scope(self.namespaces, self.selector, kinds=(*ALWAYS, PODS) if self.watch_pods else ALWAYS),
-            guard=GuardSettings(share=self.withdrawal_share),
+            guard=guard,
             state_dir=state_dir,
         )
 
+    def _guard(self) -> GuardSettings:
+        if self.withdrawal_share is None:
+            return GuardSettings()
+        if not 0 < self.withdrawal_share <= 1:
+            raise ServeError(f"--withdrawal-share: expected a number above 0 and up to 1, got {self.withdrawal_share}")
+        return GuardSettings(share=self.withdrawal_share)
+
+    def _state_dir(self) -> StateDir | None:
+        max_age_s = STATE_MAX_AGE_S if self.state_max_age_s is None else self.state_max_age_s
+        if not max_age_s > 0:
+            raise ServeError(f"--state-max-age: expected a number of seconds above 0, got {max_age_s}")
+        if self.state_dir is not None:
+            return StateDir(self.state_dir, max_age_s)
+        if self.state_max_age_s is not None:
+            raise ServeError("--state-max-age says how old the state in --state-dir may be: give that too")
+        return None
+
     def _access(self) -> tuple[str, Load]:
-        if self.kubeconfig is None and self.context is None:
+        # A Pod is in its own cluster, whatever else its environment names.
+        elsewhere = bool(os.environ.get("KUBECONFIG")) and "KUBERNETES_SERVICE_HOST" not in os.environ
+        if self.kubeconfig is None and self.context is None and not elsewhere:
             return "in-cluster", in_cluster(os.environ)
         files = [Path(part) for part in (self.kubeconfig or "").split(os.pathsep) if part]
         kubeconfig = Kubeconfig(files or default_files(os.environ), self.context)

@@ -103,7 +103,7 @@ def in_cluster(environment: Mapping[str, str], folder: Path = SERVICE_ACCOUNT) -
     if not host:
         raise ClusterError(
             "this is not a Pod in a cluster: KUBERNETES_SERVICE_HOST is not set; "
-            "name a source with --manifests FOLDER or --kubeconfig FILE"
+            "name a source with --manifests FOLDER, --kubeconfig FILE or $KUBECONFIG"
         )
     server = f"https://[{host}]:{port}" if ":" in host else f"https://{host}:{port}"
     contexts = TlsContexts()
