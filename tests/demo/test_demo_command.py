@@ -49,6 +49,16 @@ def test_a_small_demonstration_reports_every_request_of_every_contender(tmp_path
     assert nothing_left(tmp_path)
 
 
+def test_a_chart_that_cannot_be_written_costs_nobody_the_result(tmp_path: Path) -> None:
+    chart = tmp_path / "chart.svg"
+    # Looks like a file in a folder that exists until it is written.
+    chart.symlink_to(tmp_path / "gone" / "chart.svg")
+    result = run(*DEMO, *SMALL, "--duration", "1", "--scenario", "steady", "--chart", str(chart))
+    assert result.returncode == 1
+    assert [scenario["name"] for scenario in json.loads(result.stdout)["scenarios"]] == ["steady"]
+    assert result.stderr.endswith(f"trimtab demo: --chart: cannot write {chart}: No such file or directory\n")
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 @pytest.mark.parametrize("stage", ["shop-4.log", "clients-4.log"])
 def test_a_signal_ends_every_process_and_leaves_no_file(tmp_path: Path, number: signal.Signals, stage: str) -> None:

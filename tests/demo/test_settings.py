@@ -26,6 +26,13 @@ def test_a_value_out_of_range_is_refused_by_the_name_of_its_option(choice: dict[
         Settings(**choice)
 
 
+def test_a_folder_is_no_file_to_draw_into(tmp_path: Path) -> None:
+    folder = tmp_path / "chart.svg"
+    folder.mkdir()
+    with pytest.raises(DemoError, match=re.escape(f"--chart: expected a file, got the folder {folder}")):
+        Settings(chart=folder)
+
+
 def test_all_means_every_scenario() -> None:
     assert Settings(scenario="all").scenarios == ("steady", "slow-pod", "scale-up", "cold-start")
     assert Settings().scenarios == ("slow-pod",)

@@ -66,12 +66,17 @@ def demo(
         outcomes = _run(settings, console)
     except DemoError as error:
         return _failed(console, error, exit_code=1)
-    if chart is not None and draw is not None:
-        draw(chart, outcomes)
+    # Before the chart: whatever becomes of that, the result of the run is there.
     if as_json:
         sys.stdout.write(json.dumps(json_report(seed, outcomes)) + "\n")
+        sys.stdout.flush()
     else:
         _print_report(outcomes)
+    try:
+        if chart is not None and draw is not None:
+            draw(chart, outcomes)
+    except DemoError as error:
+        return _failed(console, error, exit_code=1)
     return 0
 
 

@@ -34,13 +34,16 @@ _WINDOW_S: Final = 0.5
 
 
 def write_chart(file: Path, scenarios: Sequence[Sequence[Outcome]]) -> None:
-    """Draw one row per scenario into `file`; the suffix chooses the format."""
+    """Draw one row per scenario into `file`; the suffix chooses the format. Raises DemoError if it cannot be written."""
     with _style():
         figure = Figure(figsize=(12, 3.9 * len(scenarios)), layout="constrained")
         rows = figure.subfigures(len(scenarios), 1, squeeze=False, hspace=0.05)[:, 0]
         for row, outcomes in zip(rows, scenarios, strict=True):
             _draw_scenario(row, outcomes)
-        figure.savefig(file, dpi=150, metadata={"Date": None} if file.suffix == ".svg" else None)
+        try:
+            figure.savefig(file, dpi=150, metadata={"Date": None} if file.suffix == ".svg" else None)
+        except OSError as error:
+            raise DemoError(f"--chart: cannot write {file}: {error.strerror or error}") from error
 
 
 def _style() -> AbstractContextManager[None]:

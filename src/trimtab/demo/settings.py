@@ -41,6 +41,7 @@ class Settings:
                 self.chart,
             )
             _expect(self.chart.absolute().parent.is_dir(), "--chart", "a file in a folder that exists", self.chart)
+            _expect(not self.chart.is_dir(), "--chart", "a file", f"the folder {self.chart}")
 
     @property
     def scenarios(self) -> tuple[str, ...]:
