@@ -51,6 +51,16 @@ def test_an_unreadable_file_changes_nothing() -> None:
     assert changes == Changes(appeared=(WRONG,))
 
 
+def test_what_was_wrong_in_a_file_is_not_resolved_by_its_becoming_unreadable() -> None:
+    manifests = loaded(a=holding(PAYMENTS, problems=(WRONG,)))
+    half, torn = Problem("a.yaml", "is half written"), Problem("a.yaml", "is torn")
+    assert manifests.update({"a.yaml": Parsed(problems=(half,), unreadable=True)}) == Changes(appeared=(half,))
+    changes = manifests.update({"a.yaml": Parsed(problems=(torn,), unreadable=True)})
+    assert changes == Changes(appeared=(torn,), resolved=(half,))
+    assert manifests.problems == (torn, WRONG)
+    assert set(manifests.update({"a.yaml": holding(PAYMENTS)}).resolved) == {torn, WRONG}
+
+
 def test_while_a_document_is_wrong_nothing_counts_as_removed_but_the_rest_is_taken_over() -> None:
     manifests = loaded(a=holding(PAYMENTS, SLICE))
     changes = manifests.update({"a.yaml": holding(NEW_SLICE, problems=(WRONG,))})

@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from trimtab.control.kubernetes import Service
 from trimtab.control.manifests import parse
 
 SERVICE = """
@@ -274,7 +275,19 @@ def test_the_good_documents_of_a_file_with_a_bad_one_are_used() -> None:
             ),
         ),
         ("just text", "a.yaml: document 1: expected a Kubernetes object, got str"),
-        ("a: 1", "a.yaml: document 1 (None): kind: is missing"),
+        ("a: 1", "a.yaml: document 1: kind: is missing"),
+        ("metadata: {name: payments}", "a.yaml: document 1 (payments): kind: is missing"),
+        (
+            SERVICE + "---" + SLICE + "---" + SERVICE.replace("8080", "8081"),
+            (
+                "a.yaml: document 3 (Service prod/payments): "
+                "is also document 1 of this file, which is used; remove one of the two"
+            ),
+        ),
+        (
+            SERVICE + "spec: {ports: [{name: grpc, port: 8081}]}",
+            "a.yaml: not YAML at line 6, column 1: the key 'spec' is there twice",
+        ),
     ],
 )
 def test_a_mistake_is_named_with_file_document_and_field(text: str, message: str) -> None:
@@ -298,6 +311,13 @@ def test_the_name_of_a_slice_may_have_dots(name: str) -> None:
 
 def test_the_only_port_needs_no_name() -> None:
     assert keys(SERVICE.replace("name: grpc", "name: ''")) == [("Service", "prod", "payments")]
+
+
+def test_of_an_object_twice_in_one_file_the_first_counts_as_with_two_files() -> None:
+    parsed = parse("a.yaml", SERVICE + "---" + SERVICE.replace("8080", "8081"))
+    (payments,) = parsed.objects
+    assert isinstance(payments, Service)
+    assert [port.port for port in payments.spec.ports or ()] == [8080]
 
 
 def test_a_mistake_in_a_list_is_named_with_its_item() -> None:

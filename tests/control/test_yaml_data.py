@@ -71,6 +71,8 @@ def test_aliases_and_merges_are_resolved() -> None:
         ("a: *nobody", "undefined alias 'nobody'"),
         ("? [a]\n: b", "a key must be text"),
         ("{a: &x [1], *x : b}", "a key must be text"),
+        ("a: 1\nb: {c: 1, c: 1}", "the key 'c' is there twice"),
+        ("1: a\n'1': b", "the key '1' is there twice"),
     ],
 )
 def test_what_json_cannot_hold_is_refused_where_it_stands(text: str, why: str) -> None:

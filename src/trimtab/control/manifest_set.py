@@ -30,6 +30,8 @@ class ManifestSet:
         self._served: Held = {}
         self._contested: dict[ObjectKey, Sequence[str]] = {}
         self._complaints: dict[str, tuple[Problem, ...]] = {}
+        """About what a file said when it was last readable: until it is again, none of them is resolved."""
+        self._unreadable: dict[str, tuple[Problem, ...]] = {}
         self.problems: tuple[Problem, ...] = ()
 
     def update(self, files: Mapping[str, Parsed | None]) -> Changes:
@@ -55,19 +57,26 @@ class ManifestSet:
     def _take(self, file: str, parsed: Parsed | None) -> Iterable[ObjectKey]:
         """Note what a file says; the objects about which that may make a difference."""
         before = self._held.get(file, {})
-        self._complaints.pop(file, None)
+        self._complain(file, parsed)
         if parsed is None:
             self._gone.add(file)
             return before
         self._gone.discard(file)
-        if complaints := (*parsed.problems, *parsed.notes):
-            self._complaints[file] = complaints
         after = self._held[file] = _hold(before, parsed)
         for key in before.keys() - after.keys():
             self._files[key].discard(file)
         for key in after:
             self._files[key].add(file)
         return {**after, **before}
+
+    def _complain(self, file: str, parsed: Parsed | None) -> None:
+        self._unreadable.pop(file, None)
+        if parsed is not None and parsed.unreadable:
+            self._unreadable[file] = parsed.problems
+            return
+        self._complaints.pop(file, None)
+        if parsed is not None and (complaints := (*parsed.problems, *parsed.notes)):
+            self._complaints[file] = complaints
 
     def _settle(self, key: ObjectKey) -> Object | None:
         """The version to serve: from the first file by name that is there, else from one that is gone."""
@@ -98,8 +107,8 @@ class ManifestSet:
             yield from (_twice(file, key, first) for file in others)
         for file in sorted(self._gone):
             yield _removed(file, self._held[file])
-        for file in sorted(self._complaints):
-            yield from self._complaints[file]
+        for file in sorted(self._complaints.keys() | self._unreadable.keys()):
+            yield from (*self._unreadable.get(file, ()), *self._complaints.get(file, ()))
 
 
 def _hold(before: Held, parsed: Parsed) -> Held:

@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 import yaml
 
-from .kubernetes import SERVICE_NAME_LABEL, EndpointSlice, Node, Object, Pod, Service
+from .kubernetes import SERVICE_NAME_LABEL, EndpointSlice, Node, Object, ObjectKey, Pod, Service
 from .object_names import misnamed
 from .yaml_data import read_documents
 
@@ -64,11 +64,14 @@ def parse(file: str, text: str) -> Parsed:
     except yaml.YAMLError as error:
         return Parsed(problems=(Problem(file, _explain(error)),), unreadable=True)
     objects: list[Object] = []
+    named: dict[ObjectKey, str] = {}
     problems: list[Problem] = []
     notes: list[Problem] = []
     for name, document in _flatten(documents):
         try:
             item = _convert(document)
+            if item is not None and (first := named.setdefault(item.key, name)) != name:
+                raise _Invalid("", f"is also {first} of this file, which is used; remove one of the two")
         except _Invalid as error:
             problems.append(Problem(file, str(error), _title(name, document), error.field))
         else:
@@ -107,7 +110,8 @@ def _title(name: str, document: Any) -> str:
     metadata = document.get("metadata")
     metadata = metadata if isinstance(metadata, dict) else {}
     path = "/".join(str(metadata[key]) for key in ("namespace", "name") if metadata.get(key))
-    return f"{name} ({document.get('kind')} {path})" if path else f"{name} ({document.get('kind')})"
+    known = " ".join(str(part) for part in (document.get("kind"), path) if part)
+    return f"{name} ({known})" if known else name
 
 
 def _convert(document: Any) -> Object | None:

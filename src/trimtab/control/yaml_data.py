@@ -151,10 +151,13 @@ class _Reader:
         parent = self._open[-1]
         if not isinstance(parent, _Mapping) or not parent.wants_key:
             parent.add(value)
-        elif isinstance(value, str):
-            parent.name(value)
-        else:
+        elif not isinstance(value, str):
             raise MarkedYAMLError(problem="a key must be text", problem_mark=event.start_mark)
+        elif value in parent.value:
+            # Others take the last one, and nobody sees that the first does nothing.
+            raise MarkedYAMLError(problem=f"the key {value!r} is there twice", problem_mark=event.start_mark)
+        else:
+            parent.name(value)
 
 
 def _is_plain(event: Any) -> bool:
