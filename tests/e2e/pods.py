@@ -1,8 +1,9 @@
 """Backends: real servers on addresses of their own that answer with their name."""
 
+import asyncio
 import contextlib
 from collections.abc import AsyncIterator
-from typing import Any
+from typing import Any, TypeVar
 
 import grpc
 import grpc.aio
@@ -11,17 +12,24 @@ from aiohttp import web
 from tests.e2e.kubernetes import Pod
 
 _DRAIN_S = 5.0
+P = TypeVar("P", bound="GrpcPod")
 
 
 @contextlib.asynccontextmanager
 async def grpc_pod(pod: Pod) -> AsyncIterator["GrpcPod"]:
     """A Pod that serves gRPC for as long as the block lasts."""
-    running = GrpcPod(pod)
-    await running.start()
+    async with running(GrpcPod(pod)) as server:
+        yield server
+
+
+@contextlib.asynccontextmanager
+async def running(server: P) -> AsyncIterator[P]:
+    """It serves for as long as the block lasts."""
+    await server.start()
     try:
-        yield running
+        yield server
     finally:
-        await running.stop(None)
+        await server.stop(None)
 
 
 class GrpcPod:
@@ -42,8 +50,30 @@ class GrpcPod:
         """As at SIGTERM: take no more calls, finish those that are open."""
         await self._server.stop(grace_s)
 
-    async def _who(self, request: bytes, context: object) -> bytes:
+    async def _who(self, request: bytes, context: Any) -> bytes:
         return self.pod.name.encode()
+
+
+class FailingPod(GrpcPod):
+    """It takes calls, and every one fails."""
+
+    async def _who(self, request: bytes, context: Any) -> bytes:
+        await context.abort(grpc.StatusCode.INTERNAL, f"{self.pod.name} is out of order")
+        raise AssertionError("abort raises")
+
+
+class HoldingPod(GrpcPod):
+    """It answers no call before `release` is set."""
+
+    def __init__(self, pod: Pod) -> None:
+        super().__init__(pod)
+        self.held = 0
+        self.release = asyncio.Event()
+
+    async def _who(self, request: bytes, context: Any) -> bytes:
+        self.held += 1
+        await self.release.wait()
+        return await super()._who(request, context)
 
 
 @contextlib.asynccontextmanager

@@ -2,9 +2,11 @@
 
 from dataclasses import replace
 
+from tests.client.eventually import eventually_async
 from tests.e2e.client import STOCK_GRPC, client, only
 from tests.e2e.control_plane import ControlPlane
 from tests.e2e.kubernetes import Kubernetes, Pod, Service, State
+from tests.e2e.pods import FailingPod, HoldingPod, grpc_pod, running
 
 PAYMENTS = Service()
 TARGET = f"xds:///{PAYMENTS.target}"
@@ -89,4 +91,47 @@ async def test_the_control_plane_may_vanish_and_come_back(
         await serving.start()
         await caller.until(only("pod-2", "pod-3"), TARGET)
         assert not (await caller.end(TARGET)).errors
+    assert await serving.rejects() == 0
+
+
+async def test_a_pod_whose_calls_fail_is_ejected(
+    kubernetes: Kubernetes, serving: ControlPlane, reserved: list[Pod]
+) -> None:
+    detection = {
+        "interval_s": 1,
+        "base_ejection_time_s": 300,
+        "max_ejection_percent": 50,
+        "failure_percentage_minimum_hosts": 3,
+        "failure_percentage_request_volume": 1,
+    }
+    # In one zone, where calls go round robin: no batch misses the Pod by chance.
+    good, better, bad = (replace(pod, zone="zone-a") for pod in reserved[:3])
+    kubernetes.put(Service(policy={"outlier_detection": detection}), good, better, bad)
+    bootstrap = await serving.bootstrap("grpc")
+    async with (
+        grpc_pod(good),
+        grpc_pod(better),
+        running(FailingPod(bad)),
+        client(STOCK_GRPC, bootstrap) as caller,
+    ):
+        await caller.until(lambda tally: "pod-3 is out of order" in str(tally.errors), TARGET)
+        await caller.until(only("pod-1", "pod-2"), TARGET)
+        assert not (await caller.call(TARGET, 300)).errors
+    assert await serving.rejects() == 0
+
+
+async def test_one_call_more_than_the_policy_allows_at_once_is_refused(
+    kubernetes: Kubernetes, serving: ControlPlane, reserved: list[Pod]
+) -> None:
+    kubernetes.put(Service(policy={"max_requests": 2}), reserved[0])
+    bootstrap = await serving.bootstrap("grpc")
+    async with running(HoldingPod(reserved[0])) as pod, client(STOCK_GRPC, bootstrap) as caller:
+        await caller.begin(TARGET, parallel=2)
+        await eventually_async(lambda: pod.held == 2)
+        (error,) = (await caller.call(TARGET)).errors
+        assert error == "UNAVAILABLE: circuit breaker drop"
+        assert pod.held == 2
+        pod.release.set()
+        await caller.reach(TARGET, 3, "pod-1")
+        await caller.end(TARGET)
     assert await serving.rejects() == 0
