@@ -9,7 +9,7 @@
     ├── ProtocolError         a peer sent xDS that breaks the protocol          (also ValueError)
     │   └── LimitExceeded         a client asked for more on one stream than it may     (also ValueError)
     ├── ForkError             a channel cannot be used in a forked process      (also RuntimeError)
-    ├── ServeError            a server cannot serve where or what it was told to
+    ├── ServeError            a server cannot serve where, what or as it was told to
     ├── WarmupError           a warm-up that cannot be run as declared          (also ValueError)
     ├── AdminError            the control plane's admin port cannot be asked, or gave no usable answer
     ├── DemoError             a demonstration that cannot run as asked          (also ValueError)
@@ -62,7 +62,7 @@ class ForkError(TrimtabError, RuntimeError):
 
 
 class ServeError(TrimtabError):
-    """The control plane or a pod's probe cannot serve where or what it was told to."""
+    """The control plane or a pod cannot serve where, what or as it was told to."""
 
 
 class WarmupError(TrimtabError, ValueError):

@@ -1,10 +1,11 @@
 """When a draining pod may go: a pure rule."""
 
 import math
+from typing import Any
 
 import pytest
 
-from trimtab.serving import Drain
+from trimtab.serving import Drain, ServeError
 
 DRAIN = Drain(quiet_s=5, limit_s=20, finish_s=2)
 
@@ -26,3 +27,10 @@ def test_it_serves_until_callers_have_moved(
     now: float, last_arrival_at: float, in_flight: int, remaining_s: float
 ) -> None:
     assert DRAIN.remaining_s(now, 100, last_arrival_at, in_flight) == remaining_s
+
+
+@pytest.mark.parametrize("time", ["quiet_s", "limit_s", "finish_s", "repeat_s"])
+@pytest.mark.parametrize("value", [-1, math.nan, math.inf, "20", None])
+def test_a_time_that_is_none_is_refused(time: str, value: Any) -> None:
+    with pytest.raises(ServeError, match=f"drain: {time}: expected a number, at least 0, got"):
+        Drain(**{time: value})

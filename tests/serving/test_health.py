@@ -5,7 +5,7 @@ import threading
 
 import pytest
 
-from trimtab.serving import Health, Phase
+from trimtab.serving import Health, Phase, ServeError
 from trimtab.xds.health import ServingStatus
 
 SERVING, NOT_SERVING, UNKNOWN = ServingStatus.SERVING, ServingStatus.NOT_SERVING, ServingStatus.SERVICE_UNKNOWN
@@ -38,7 +38,7 @@ def test_a_service_may_be_down_while_others_serve() -> None:
     assert [health.status(name) for name in ("a", "b", "")] == [NOT_SERVING, SERVING, SERVING]
     health.set("", serving=False)
     assert [health.status(name) for name in ("a", "b", "")] == [NOT_SERVING] * 3
-    with pytest.raises(KeyError):
+    with pytest.raises(ServeError, match=r"no service 'c'; name it in Health\(…\), which has 'a', 'b'"):
         health.set("c", serving=True)
 
 

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import grpc
@@ -11,7 +12,7 @@ import pytest
 
 from tests.serving.http_get import get
 from tests.serving.pod import KINDS, PATIENCE_S, Gate
-from trimtab.serving import Drain, Health, Load, OnFailure, Phase, Warmup, lifecycle, repeated
+from trimtab.serving import Drain, Health, Load, OnFailure, Phase, ServeError, Warmup, lifecycle, repeated
 
 SERVING, NOT_SERVING, SERVICE_UNKNOWN = b"\x08\x01", b"\x08\x02", b"\x08\x03"
 QUICK = Drain(quiet_s=0.1, limit_s=5, finish_s=5)
@@ -177,11 +178,39 @@ async def test_told_while_it_warms_up_it_goes_without_waiting_for_callers(kind: 
 
 
 async def test_a_probe_that_cannot_listen_is_the_error_of_entering(kind: str) -> None:
-    from trimtab.errors import ServeError
-
     with pytest.raises(ServeError, match="probe: expected HOST:PORT"):
         async with KINDS[kind](probe="nonsense"):
             raise AssertionError("must not begin")
+
+
+async def test_a_server_that_has_started_is_the_error_of_entering(kind: str) -> None:
+    if kind == "aio":
+        server = grpc.aio.server()
+        await server.start()
+        with pytest.raises(ServeError, match="the server has started already"):
+            async with lifecycle(server, signals=()):
+                raise AssertionError("must not begin")
+        await server.stop(0)
+    else:
+
+        def live() -> None:
+            with ThreadPoolExecutor(1) as pool:
+                sync_server = grpc.server(pool)
+                sync_server.start()
+                with (
+                    pytest.raises(ServeError, match="the server has started already"),
+                    lifecycle(sync_server, signals=()),
+                ):
+                    raise AssertionError("must not begin")
+                sync_server.stop(0).wait()
+
+        await asyncio.to_thread(live)
+
+
+async def test_what_is_no_server_is_refused(kind: str) -> None:
+    no_server: Any = kind
+    with pytest.raises(ServeError, match=r"lifecycle: expected what grpc\.aio\.server"):
+        lifecycle(no_server)
 
 
 async def test_watching_a_service_that_is_not_there_is_answered_and_goes_on(kind: str) -> None:
@@ -237,7 +266,6 @@ async def test_it_need_not_count_calls(kind: str) -> None:
             assert port
         assert life.health.phase is Phase.STOPPED
     else:
-        from concurrent.futures import ThreadPoolExecutor
 
         def live() -> Phase:
             with ThreadPoolExecutor(1) as pool:

@@ -2,11 +2,11 @@
 
 import logging
 import math
+from typing import Any
 
 import pytest
 
-from trimtab.errors import ServeError
-from trimtab.serving import Load
+from trimtab.serving import Load, ServeError
 from trimtab.serving.load import FRESH_S
 from trimtab.xds.orca import decode_load_report
 
@@ -125,7 +125,13 @@ def test_a_ramp_that_nobody_could_hear_is_warned_of(caplog: pytest.LogCaptureFix
     assert "without Load(capacity=…) or Load(utilization=…)" in caplog.text
 
 
-@pytest.mark.parametrize("capacity", [0, -1, math.nan, math.inf])
-def test_a_capacity_that_is_none_is_refused(capacity: float) -> None:
+@pytest.mark.parametrize("capacity", [0, -1, math.nan, math.inf, "8", True])
+def test_a_capacity_that_is_none_is_refused(capacity: Any) -> None:
     with pytest.raises(ServeError, match="capacity"):
         Load(capacity=capacity)
+
+
+@pytest.mark.parametrize("settings", [{"utilization": 0.5}, {"metrics": {"depth": 3}}])
+def test_a_metric_that_cannot_be_asked_is_refused(settings: Any) -> None:
+    with pytest.raises(ServeError, match="expected a function, got"):
+        Load(**settings)

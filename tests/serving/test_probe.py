@@ -7,8 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.serving.http_get import get
-from trimtab.errors import ServeError
-from trimtab.serving import Health, Phase, Warmup
+from trimtab.serving import Health, Phase, ServeError, Warmup
 from trimtab.serving.probe import Probe, readiness
 
 

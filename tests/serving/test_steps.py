@@ -4,8 +4,7 @@ import asyncio
 
 import pytest
 
-from trimtab.errors import WarmupError
-from trimtab.serving import listening, repeated
+from trimtab.serving import WarmupError, listening, repeated
 
 
 async def test_repeated_calls_run_some_at_once_and_all_in_all() -> None:

@@ -1,13 +1,14 @@
 """Warm-up steps: order, failure and what follows from it."""
 
 import asyncio
+import math
 import sys
 import threading
+from typing import Any
 
 import pytest
 
-from trimtab.errors import WarmupError
-from trimtab.serving import OnFailure, Readiness, StepState, Warmup
+from trimtab.serving import OnFailure, Readiness, StepState, Warmup, WarmupError, repeated
 
 
 def states(warmup: Warmup) -> dict[str, StepState]:
@@ -174,7 +175,9 @@ async def _nothing() -> None:
         ("b", ("z",), 1, "there is no step 'z' before it"),
         ("b", ("b",), 1, "there is no step 'b' before it"),
         ("b", "a", 1, "expected a sequence of names, got the string 'a'"),
-        ("b", (), 0, "expected more than 0, got 0"),
+        ("b", (), 0, "expected a number, more than 0, got 0"),
+        ("b", (), math.nan, "expected a number, more than 0, got nan"),
+        ("", (), 1, "name: expected a string that is not empty"),
     ],
 )
 def test_a_step_that_cannot_run_as_declared_is_refused(
@@ -185,3 +188,29 @@ def test_a_step_that_cannot_run_as_declared_is_refused(
     with pytest.raises(WarmupError, match=complaint):
         warmup.step(name, _nothing, after=after, timeout_s=timeout_s)
     assert [step.name for step in warmup.steps] == ["a"]
+
+
+def test_what_a_step_cannot_call_is_refused() -> None:
+    warmup, called = Warmup(), _nothing()
+    not_functions: list[Any] = [called, None]
+    for run in not_functions:
+        with pytest.raises(WarmupError, match="warm-up step 'a': run: expected a function, got"):
+            warmup.step("a", run)
+        with pytest.raises(WarmupError, match="repeated: call: expected a function, got"):
+            repeated(run, 3)
+    called.close()
+    assert not warmup.steps
+
+
+@pytest.mark.parametrize(
+    ("settings", "complaint"),
+    [
+        ({"retry_s": -1}, "retry_s: expected a number, more than 0, got -1"),
+        ({"retry_s": 0}, "retry_s: expected a number, more than 0, got 0"),
+        ({"ramp_s": math.nan}, "ramp_s: expected a number, at least 0, got nan"),
+        ({"on_failure": "serve ramped"}, "on_failure: expected OnFailure.STAY_UNREADY or OnFailure.SERVE_RAMPED, got"),
+    ],
+)
+def test_a_warm_up_that_cannot_go_as_declared_is_refused(settings: Any, complaint: str) -> None:
+    with pytest.raises(WarmupError, match=complaint):
+        Warmup(**settings)

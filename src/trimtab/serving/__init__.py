@@ -7,6 +7,7 @@ async with serving.lifecycle(server, load=load, warmup=warmup, health=serving.He
     await server.wait_for_termination()
 """
 
+from ..errors import ServeError, WarmupError
 from .asgi import AsgiLifecycle
 from .drain import Drain
 from .health import Health, Phase
@@ -27,10 +28,12 @@ __all__ = [
     "OnFailure",
     "Phase",
     "Readiness",
+    "ServeError",
     "Step",
     "StepState",
     "SyncLifecycle",
     "Warmup",
+    "WarmupError",
     "lifecycle",
     "listening",
     "repeated",

@@ -7,6 +7,7 @@ import threading
 from collections.abc import AsyncGenerator, Callable, Iterator
 from functools import partial
 
+from ..errors import ServeError
 from ..xds.health import ServingStatus
 
 
@@ -52,9 +53,11 @@ class Health:
     def set(self, service: str, *, serving: bool) -> None:
         """Say that one service cannot serve although the pod is ready, or can again; empty: the server as a whole.
 
-        Raises KeyError for a service that was not named at the start.
+        Raises ServeError for a service that was not named at the start.
         """
-        self._down[service]
+        if service not in self._down:
+            known = ", ".join(repr(name) for name in self._down if name) or "none"
+            raise ServeError(f"health: there is no service {service!r}; name it in Health(…), which has {known}")
         self._down[service] = not serving
         self._tell()
 

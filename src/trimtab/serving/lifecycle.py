@@ -11,6 +11,7 @@ from typing import Any, Final, Self, TypeVar, overload
 import grpc
 import grpc.aio
 
+from ..errors import ServeError
 from .aio_services import aio_handlers
 from .answers import Answers
 from .drain import Drain
@@ -24,6 +25,9 @@ logger = logging.getLogger(__name__)
 T = TypeVar("T")
 
 _SIGTERM: Final = (signal.SIGTERM,)
+_STARTED: Final = (
+    "lifecycle: the server has started already; leave that to the lifecycle, which answers health checks first"
+)
 
 
 @overload
@@ -67,8 +71,13 @@ def lifecycle(
     `async with` for a grpc.aio server, `with` for a grpc.Server; inside, wait for the server to terminate as always. The
     server must not be started, and its ports and services be added. `load` must be the one that the server's interceptor
     counts for: without it a drain cannot see calls, and waits as long as quiet takes. `probe` is the HOST:PORT of
-    `/healthz` and `/readyz`. `signals` begin the drain; again, after its `repeat_s`, they end it.
+    `/healthz` and `/readyz`. Raises ServeError for what is no server, and when entered for one that has started. `signals` begin the drain; again, after its `repeat_s`, they end it.
     """
+    if not hasattr(server, "add_generic_rpc_handlers"):
+        raise ServeError(
+            f"lifecycle: expected what grpc.aio.server() or grpc.server() returns, got {server!r}; "
+            "an ASGI application is wrapped by AsgiLifecycle"
+        )
     kind = AioLifecycle if isinstance(server, grpc.aio.Server) else SyncLifecycle
     return kind(
         server,  # type: ignore[arg-type]
@@ -229,6 +238,10 @@ class _AioServed:
         self._server = server
 
     async def start(self) -> None:
+        # A second start is silent; only the core of the server tells that there was a first.
+        core: Any = getattr(self._server, "_server", None)
+        if hasattr(core, "is_running") and core.is_running():
+            raise ServeError(_STARTED)
         await self._server.start()
 
     async def stop(self, grace_s: float) -> None:
@@ -240,7 +253,10 @@ class _SyncServed:
         self._server = server
 
     async def start(self) -> None:
-        self._server.start()
+        try:
+            self._server.start()
+        except ValueError as error:
+            raise ServeError(_STARTED) from error
 
     async def stop(self, grace_s: float) -> None:
         stopped: Callable[[], object] = self._server.stop(grace_s).wait

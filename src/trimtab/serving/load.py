@@ -11,6 +11,7 @@ from typing import Final
 from ..errors import ServeError
 from ..model import LoadReport
 from ..xds.orca import encode_load_report
+from .given import check_function, check_number
 from .recent import Recent
 
 logger = logging.getLogger(__name__)
@@ -53,10 +54,15 @@ class Load:
     ) -> None:
         """`capacity` is how many calls the server works on at a time: worker threads, connections to its database, GPU
         slots. Utilisation is then the mean number of calls in flight over it. `utilization` measures it in another way, 1
-        for full. `metrics` are reported by name besides. Raises ServeError for a capacity that is none.
+        for full. `metrics` are reported by name besides. Raises ServeError for a capacity that is no number, or a metric that
+        is no function.
         """
-        if capacity is not None and not (math.isfinite(capacity) and capacity > 0):
-            raise ServeError(f"load: capacity: expected how many calls run at a time, more than 0, got {capacity}")
+        if capacity is not None:
+            check_number(capacity, "load: capacity, how many calls run at a time", ServeError, above_0=True)
+        if utilization is not None:
+            check_function(utilization, "load: utilization", ServeError)
+        for name, metric in (metrics or {}).items():
+            check_function(metric, f"load: metric {name!r}", ServeError)
         self._capacity = capacity
         self._utilization = utilization
         self._metrics = dict(metrics or {})

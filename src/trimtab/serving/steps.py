@@ -9,6 +9,7 @@ from typing import Final
 from ..errors import WarmupError
 from .address import split_address
 from .daemon import in_daemon_thread
+from .given import check_function
 from .warmup import Run
 
 _LOOK_EVERY_S: Final = 0.05
@@ -17,8 +18,9 @@ _LOOK_EVERY_S: Final = 0.05
 def repeated(call: Run, times: int, *, at_once: int = 4) -> Callable[[], Awaitable[None]]:
     """A step that makes `call` `times` times, `at_once` side by side: for synthetic requests through the real server.
 
-    The first failure is the step's failure. Raises WarmupError for numbers with which it would do nothing.
+    The first failure is the step's failure. Raises WarmupError for what cannot be called, and numbers with which it would do nothing.
     """
+    check_function(call, "repeated: call", WarmupError)
     if times < 1 or at_once < 1:
         raise WarmupError(f"repeated: expected at least 1 call, 1 at once, got {times} calls, {at_once} at once")
 

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 from ..errors import WarmupError
 from .daemon import in_daemon_thread
+from .given import check_function, check_number
 
 logger = logging.getLogger(__name__)
 
@@ -82,8 +83,11 @@ class Warmup:
     ) -> None:
         """`retry_s`: how long an unready pod waits before it tries failed steps again.
 
-        `ramp_s`: how long a pod that serves in spite of a failed step takes to report its true load.
+        `ramp_s`: how long a pod that serves in spite of a failed step takes to report its true load. Raises WarmupError.
         """
+        check_number(retry_s, "warm-up: retry_s", WarmupError, above_0=True)
+        check_number(ramp_s, "warm-up: ramp_s", WarmupError)
+        _check_policy(on_failure, "warm-up")
         self.on_failure = on_failure
         self.retry_s = retry_s
         self.ramp_s = ramp_s
@@ -103,6 +107,8 @@ class Warmup:
 
         Steps are declared in order, so they cannot wait for each other in a circle. Raises WarmupError.
         """
+        if not (isinstance(name, str) and name):
+            raise WarmupError(f"warm-up step: name: expected a string that is not empty, got {name!r}")
         if name in self._steps:
             raise WarmupError(f"warm-up step {name!r}: there is one of that name; names must differ")
         if isinstance(after, str):
@@ -112,8 +118,10 @@ class Warmup:
                 raise WarmupError(
                     f"warm-up step {name!r}: after: there is no step {other!r} before it; declare that one first"
                 )
-        if timeout_s <= 0:
-            raise WarmupError(f"warm-up step {name!r}: timeout_s: expected more than 0, got {timeout_s}")
+        check_function(run, f"warm-up step {name!r}: run", WarmupError)
+        check_number(timeout_s, f"warm-up step {name!r}: timeout_s", WarmupError, above_0=True)
+        if on_failure is not None:
+            _check_policy(on_failure, f"warm-up step {name!r}")
         self._steps[name] = Step(name, run, tuple(after), timeout_s, on_failure or self.on_failure)
 
     @property
@@ -167,6 +175,12 @@ class Warmup:
         else:
             done = sum(other.state is StepState.DONE for other in self._steps.values())
             logger.info("warm-up: %s done in %.2f s, %d of %d", step.name, step.took_s, done, len(self._steps))
+
+
+def _check_policy(on_failure: object, where: str) -> None:
+    if not isinstance(on_failure, OnFailure):
+        choices = " or ".join(str(choice) for choice in OnFailure)
+        raise WarmupError(f"{where}: on_failure: expected {choices}, got {on_failure!r}")
 
 
 async def _failure(step: Step) -> str:
