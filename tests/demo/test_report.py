@@ -70,5 +70,11 @@ def test_the_table_names_the_codes_of_failed_requests() -> None:
 def test_where_pods_are_replaced_both_halves_are_reported() -> None:
     roll = outcome("warm-up+slow-start", scenario="cold-start", latency_after_s=0.15, replaced=4)
     [entry] = json_report(1, [[roll]])["scenarios"][0]["contenders"]
-    assert (entry["p99_before_ms"], entry["p99_during_ms"], entry["replaced"]) == (100.0, 150.0, 4)
-    assert "replaced" in printed(table([roll]))
+    assert (entry["p99_before_ms"], entry["p99_during_ms"]) == (100.0, 150.0)
+
+
+def test_how_many_pods_were_replaced_is_said_beside_how_many_there_are() -> None:
+    roll = outcome("warm-up+slow-start", scenario="cold-start", replaced=3)
+    [entry] = json_report(1, [[roll]])["scenarios"][0]["contenders"]
+    assert (entry["replaced"], entry["to_replace"]) == (3, 4)
+    assert "3 of 4" in printed(table([roll]))

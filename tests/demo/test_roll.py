@@ -3,10 +3,8 @@
 from io import StringIO
 from pathlib import Path
 
-import pytest
 from rich.console import Console
 
-from trimtab.demo import roll
 from trimtab.demo.pod import reserved_pods
 from trimtab.demo.roll import RollRun
 from trimtab.demo.scenario import COLD, WARM, Scenario
@@ -16,13 +14,10 @@ from trimtab.demo.view import PlainView
 PODS = 4
 
 
-async def test_pods_that_warm_up_are_replaced_without_a_failed_request(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_pods_that_warm_up_are_replaced_without_a_failed_request(tmp_path: Path) -> None:
     # Two steps, so that a busy machine gets through them while the load lasts.
-    monkeypatch.setattr(roll, "SURGE", 0.5)
-    scenario = Scenario("cold-start", PODS, replaced=True, cold_start_s=0.2, calm=0.2)
-    settings = Settings(backends=PODS, clients=2, duration_s=8.0, scenario="cold-start")
+    scenario = Scenario("cold-start", PODS, replaced=True, cold_start_s=0.2, surge=0.5, calm=0.2)
+    settings = Settings(backends=PODS, clients=2, duration_s=8.0)
     with reserved_pods(2 * PODS) as pods:
         view = PlainView(Console(file=StringIO()))
         async with RollRun(settings, scenario, WARM, pods[:PODS], pods[PODS:], tmp_path, view) as run:
@@ -35,7 +30,7 @@ async def test_pods_that_warm_up_are_replaced_without_a_failed_request(
 
 async def test_a_pod_that_does_not_warm_up_makes_its_first_callers_wait(tmp_path: Path) -> None:
     scenario = Scenario("cold-start", 2, replaced=True, cold_start_s=1.5, calm=0.2)
-    settings = Settings(backends=2, clients=2, duration_s=2.0, scenario="cold-start")
+    settings = Settings(backends=2, clients=2, duration_s=2.0)
     with reserved_pods(4) as pods:
         view = PlainView(Console(file=StringIO()))
         async with RollRun(settings, scenario, COLD, pods[:2], pods[2:], tmp_path, view) as run:

@@ -26,6 +26,19 @@ def test_all_pods_are_replaced_in_cold_start_and_other_things_are_compared() -> 
     assert Scenario.named("steady", 12).contenders == ("kube-proxy", "round-robin", "trimtab")
 
 
+@pytest.mark.parametrize(("pods", "batch", "shortest_s"), [(2, 1, 8), (4, 1, 16), (7, 2, 16), (9, 3, 12), (12, 3, 16)])
+def test_replacing_all_pods_takes_at_most_four_batches_and_their_cold_starts(
+    pods: int, batch: int, shortest_s: float
+) -> None:
+    scenario = Scenario.named("cold-start", pods)
+    assert (scenario.batch, scenario.shortest_duration_s) == (batch, shortest_s)
+    assert scenario.shortest_duration_s < scenario.default_duration_s
+
+
+def test_where_no_pod_is_replaced_any_duration_will_do() -> None:
+    assert Scenario.named("slow-pod", 12).shortest_duration_s == 0
+
+
 def test_a_scenario_nobody_wrote_is_an_error() -> None:
     with pytest.raises(ValueError, match="chaos"):
         Scenario.named("chaos", 12)

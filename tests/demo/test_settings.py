@@ -17,6 +17,11 @@ from trimtab.errors import DemoError
         ({"duration_s": 0.5}, "--duration"),
         ({"duration_s": float("nan")}, "--duration"),
         ({"scenario": "chaos"}, "--scenario: expected steady, slow-pod, scale-up, cold-start or all, got chaos"),
+        (
+            {"scenario": "cold-start", "duration_s": 15.9},
+            "--duration: expected 16 seconds or more for cold-start, got 15.9",
+        ),
+        ({"scenario": "all", "duration_s": 8.0}, "--duration: expected 16 seconds or more for cold-start, got 8"),
         ({"chart": Path("chart.gif")}, "--chart"),
         ({"chart": Path("no/such/folder/chart.svg")}, "--chart: expected a file in a folder that exists"),
     ],

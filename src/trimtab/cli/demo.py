@@ -44,7 +44,8 @@ def demo(
     clients
         How many clients, each with a channel of its own.
     duration
-        For how many seconds each contender is measured: 8, or 28 where pods are replaced, when you do not say.
+        For how many seconds each contender is measured: 8, or 28 where pods are replaced, when you do not say. There
+        it must be long enough to replace them all.
     scenario
         steady: all is well. slow-pod: one pod becomes 5 times slower midway. scale-up: pods join midway. cold-start: all
         pods are replaced, a quarter at a time, and each new one needs 3 s before it can serve. all: the four

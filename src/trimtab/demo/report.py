@@ -35,7 +35,11 @@ def _contender(outcome: Outcome) -> dict[str, Any]:
         "p90_ms": round(outcome.latency.p90_ms, 1),
         "p99_ms": round(outcome.latency.p99_ms, 1),
         "new_endpoint_first_request_s": None if first_request_s is None else round(first_request_s, 3),
-        **({**halves, "replaced": outcome.replaced} if outcome.scenario.replaced else {}),
+        **(
+            {**halves, "replaced": outcome.replaced, "to_replace": outcome.scenario.pods}
+            if outcome.scenario.replaced
+            else {}
+        ),
     }
 
 
@@ -78,7 +82,7 @@ def _row(outcome: Outcome, tallest: int) -> list[str | Text]:
         _errors(outcome),
     ]
     if scenario.replaced:
-        row.append(str(outcome.replaced))
+        row.append(f"{outcome.replaced} of {scenario.pods}")
     if scenario.joining:
         first_s = outcome.new_endpoint_first_request_s
         row.append("never" if first_s is None else f"{first_s:.2f} s")

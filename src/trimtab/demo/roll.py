@@ -16,9 +16,6 @@ from .scenario import COLD, SLOW_START_S, WARM, Scenario
 from .settings import Settings
 from .view import View
 
-SURGE: Final = 0.25
-"""Which part of the pods is replaced at a time: a Deployment's default `maxSurge`, with `maxUnavailable: 0`."""
-
 
 class RollRun(Run):
     """A run in which the example service is replaced pod by pod. Its processes live for one contender."""
@@ -72,7 +69,7 @@ class RollRun(Run):
         self._tell(self._old)
 
     async def happen(self) -> None:
-        count = max(1, int(len(self._old) * SURGE))
+        count = self.scenario.batch
         gone = 0
         while gone < len(self._old):
             leaving = self._old[gone : gone + count]

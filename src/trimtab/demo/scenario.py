@@ -1,5 +1,6 @@
 """What happens to the pods while the load goes on."""
 
+import math
 from dataclasses import dataclass
 from typing import Final
 
@@ -28,6 +29,8 @@ class Scenario:
     """Every pod is replaced by a new one, a few at a time."""
     cold_start_s: float = 3.0
     """How long a new pod loads before it can serve its first request, when pods are replaced."""
+    surge: float = 0.25
+    """Which part of the pods is replaced at a time: a Deployment's default `maxSurge`, with `maxUnavailable: 0`."""
     calm: float = 0.5
     """Which part of the measured time comes before the event."""
 
@@ -54,6 +57,17 @@ class Scenario:
     def contenders(self) -> tuple[str, ...]:
         """What is compared; the last is what we recommend."""
         return (COLD, SLOW_START, WARM) if self.replaced else BALANCERS
+
+    @property
+    def batch(self) -> int:
+        """How many pods are replaced at a time; rounded up, as Kubernetes does."""
+        return math.ceil(self.pods * self.surge)
+
+    @property
+    def shortest_duration_s(self) -> float:
+        """In less, new pods that do nothing but their cold start would not all be there before the load ends."""
+        batches = math.ceil(self.pods / self.batch) if self.replaced else 0
+        return batches * self.cold_start_s / (1 - self.calm)
 
     @property
     def default_duration_s(self) -> float:

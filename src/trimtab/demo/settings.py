@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Final
 
 from ..errors import DemoError
-from .scenario import SCENARIOS
+from .scenario import SCENARIOS, Scenario
 
 CHART_SUFFIXES: Final = (".svg", ".png", ".pdf")
 DEFAULT_SEED: Final = 10
@@ -33,6 +33,10 @@ class Settings:
         in_range = duration_s is None or (math.isfinite(duration_s) and 1 <= duration_s <= 600)
         _expect(in_range, "--duration", "seconds from 1 to 600", self.duration_s)
         _expect(self.scenario in (*SCENARIOS, "all"), "--scenario", f"{', '.join(SCENARIOS)} or all", self.scenario)
+        if duration_s is not None:
+            for scenario in (Scenario.named(name, self.backends) for name in self.scenarios):
+                least = f"{math.ceil(scenario.shortest_duration_s)} seconds or more for {scenario.name}"
+                _expect(duration_s >= scenario.shortest_duration_s, "--duration", least, f"{duration_s:g}")
         if self.chart is not None:
             _expect(
                 self.chart.suffix in CHART_SUFFIXES,
