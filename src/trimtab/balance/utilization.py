@@ -11,13 +11,16 @@ from ..model import LoadReport, WeightedRoundRobin
 class Utilization:
     """The newest usable report of one node."""
 
-    __slots__ = ("first_at", "last_at", "weight")
+    __slots__ = ("_taken", "_taken_in", "first_at", "last_at", "weight")
 
     def __init__(self) -> None:
         self.weight = 0.0
         self.first_at: float | None = None
         """Since when reports have come without a gap."""
         self.last_at = 0.0
+        self._taken: float | None = None
+        self._taken_in: float | None = None
+        """The number of the period in which the weight was last taken over."""
 
     def reported(self, report: LoadReport, now: float, settings: WeightedRoundRobin) -> None:
         """Take in a report; one that tells no weight says nothing."""
@@ -29,7 +32,16 @@ class Utilization:
         self.weight, self.last_at = weight, now
 
     def current(self, now: float, settings: WeightedRoundRobin) -> float | None:
-        """The weight, unless the reports are too old or have not come for long enough."""
+        """The weight as of the last update, unless the reports are too old or have not come for long enough.
+
+        Updates of all nodes fall into the same moment: whoever picks by weight is set up anew for all of them at once.
+        """
+        period = now // settings.update_s
+        if period != self._taken_in:
+            self._taken, self._taken_in = self._usable(now, settings), period
+        return self._taken
+
+    def _usable(self, now: float, settings: WeightedRoundRobin) -> float | None:
         if self.first_at is None:
             return None
         if now - self.last_at >= settings.expiration_s:

@@ -113,7 +113,7 @@ class WeightedRoundRobin:
     expiration_s: float = 180.0
     """How long the last report counts."""
     update_s: float = 1.0
-    """How often weights are taken over, at least 0.1."""
+    """How often weights are taken over, those of all endpoints at once; at least 0.1."""
     error_utilization_penalty: float = 1.0
     """What errors per request add to the utilization."""
 
