@@ -36,9 +36,8 @@ def test_a_node_without_credit_is_never_the_best() -> None:
     assert turns <= 22
     node = next(iter(rations.open))
     assert node.score == 0.0
-    assert node.quota is not None
-    assert rations.take(node, node.quota, turn)
-    assert not rations.take(node, node.quota, turn)
+    assert rations.take(node, turn)
+    assert not rations.take(node, turn)
     node.rescore()
     assert node.score == float("inf")
 

@@ -9,7 +9,7 @@ from ..model import Assignment, Health, Policy, Seat
 from .aperture import Aperture, Part
 from .candidates import Level, candidates
 from .changes import Changes
-from .choice import Choice, explained
+from .choice import Choice
 from .cost import cost_of
 from .explain import Belonging
 from .feedback import Feedback
@@ -18,7 +18,7 @@ from .newcomers import introduce, ramp_up
 from .node import Connectivity, Node
 from .outliers import Outliers
 from .pick import Pick
-from .picker import Picker, Strategy
+from .picker import Strategy
 from .plan import Plan, plan
 from .quota import Rations
 from .recorder import Recorder
@@ -160,10 +160,12 @@ class Balancer:
         if self._limit is not None and len(self._fleet) >= self._limit:
             raise TooManyRequests(self._too_many(self._limit))
         while (plan := self._plan) is not None:
-            if plan.unlimited is not None:
-                node = self._rationed(plan, plan.unlimited, request)
+            if self._tracer is not None:
+                node = self._traced(plan, request, self._tracer)
+            elif plan.unlimited is None:
+                node = plan.picker.pick(request)
             else:
-                node = plan.picker.pick(request) if self._tracer is None else self._traced(plan.picker, request)
+                node = plan.rationed(plan.unlimited, self._rations, request)
             if node.quota is not None:
                 self._zones.crossed(node)
             pick = Pick(node, now) if self._cost_free else self._weighed(node, now, request)
@@ -175,15 +177,6 @@ class Balancer:
             pick.abandon()
         return None
 
-    def _rationed(self, plan: Plan, unlimited: Picker, request: Request) -> Node:
-        """A node while some have a quota."""
-        turn = self._rations.count(plan.limited)
-        picker = plan.picker if self._rations.open else unlimited
-        node = picker.pick(request) if self._tracer is None else self._traced(picker, request)
-        if node.quota is None or self._rations.take(node, node.quota, turn):
-            return node
-        return unlimited.pick(request)
-
     def _weighed(self, node: Node, now: float, request: Request) -> Pick:
         amount, declared = cost_of(request, self._policy.cost)
         pick = Pick(node, now, amount)
@@ -191,10 +184,10 @@ class Balancer:
             declared.follow(pick)
         return pick
 
-    def _traced(self, picker: Picker, request: Request) -> Node:
-        choice = explained(picker, request)
-        if self._tracer is not None:
-            self._tracer(request, choice)
+    def _traced(self, plan: Plan, request: Request, tracer: Tracer) -> Node:
+        choice = plan.explained(self._rations, request)
+        if not choice.node.retired:
+            tracer(request, choice)
         return choice.node
 
     def _too_many(self, limit: int) -> str:

@@ -89,10 +89,19 @@ class _RingPicker:
         self._shares = [bound / node.factor / total for node in nodes]
 
     def pick(self, request: Request) -> Node:
+        return self._from(self._start(request))
+
+    def explain(self, request: Request) -> Choice:
+        """The same pick beside the key's home."""
+        start = self._start(request)
+        home, node = self._nodes[self._ring.owners[start]], self._from(start)
+        why = "the key's home" if node is home else "the key's home has as much as it may have"
+        return Choice.of(node, (home,) if node is home else (home, node), why)
+
+    def _from(self, start: int) -> Node:
         nodes, shares, owners = self._nodes, self._shares, self._ring.owners
         fleet = nodes[0].fleet
         calls = 1 + (len(fleet) if fleet is not None else sum(len(node.outstanding) for node in nodes))
-        start = self._start(request)
         for index in range(start, start + self._ring.size):
             owner = owners[index]
             node = nodes[owner]
@@ -100,13 +109,6 @@ class _RingPicker:
             if len(node.outstanding) < shares[owner] * calls and not node.held:
                 return node
         return nodes[owners[start]]
-
-    def explain(self, request: Request) -> Choice:
-        """The same pick beside the key's home."""
-        home = self._nodes[self._ring.owners[self._start(request)]]
-        node = self.pick(request)
-        why = "the key's home" if node is home else "the key's home has as much as it may have"
-        return Choice.of(node, (home,) if node is home else (home, node), why)
 
     def _start(self, request: Request) -> int:
         """The key's place on the ring; any place for a request without a key."""

@@ -32,6 +32,14 @@ class PowerOfTwoChoices:
             return _OnlyPicker(nodes[0])
         return _EvenPicker(self, nodes, self._rng) if even(nodes) else _WeightedPicker(self, nodes, self._rng)
 
+    def better(self, first: Node, second: Node) -> Choice:
+        """The one with the better score, and why; the first if there is none."""
+        if not first.score and not second.score:
+            self.idle_pairs += 1
+        chosen = second if second.score < first.score else first
+        why = "equal scores, the first drawn" if first.score == second.score else "the lower score of two"
+        return Choice.of(chosen, (first, second), why)
+
 
 class _OnlyPicker:
     __slots__ = ("_node",)
@@ -41,6 +49,10 @@ class _OnlyPicker:
 
     def pick(self, request: Request) -> Node:
         return self._node
+
+    def explain(self, request: Request) -> Choice:
+        """The same pick."""
+        return Choice.of(self._node, (self._node,), "the only one")
 
 
 class _EvenPicker:
@@ -72,7 +84,7 @@ class _EvenPicker:
     def explain(self, request: Request) -> Choice:
         """The same pick with its two candidates."""
         i, j = int(self._random() * self._size), int(self._random() * self._others)
-        return better(self._nodes[i], self._nodes[j + (j >= i)])
+        return self._strategy.better(self._nodes[i], self._nodes[j + (j >= i)])
 
 
 class _WeightedPicker:
@@ -89,13 +101,13 @@ class _WeightedPicker:
         first, second = self._pair()
         if second.score < first.score:
             return second
-        if not first.score:
+        if not (first.score or second.score):
             self._strategy.idle_pairs += 1
         return first
 
     def explain(self, request: Request) -> Choice:
         """The same pick with its two candidates."""
-        return better(*self._pair())
+        return self._strategy.better(*self._pair())
 
     def _pair(self) -> tuple[Node, Node]:
         nodes, draw = self._nodes, self._draw
@@ -105,10 +117,3 @@ class _WeightedPicker:
                 return nodes[i], nodes[j]
         # One node has nearly all of the weight: its neighbour is as good as any.
         return nodes[i], nodes[i - 1]
-
-
-def better(first: Node, second: Node) -> Choice:
-    """The one with the better score; the first if there is none."""
-    chosen = second if second.score < first.score else first
-    why = "equal scores, the first drawn" if first.score == second.score else "the lower score of two"
-    return Choice.of(chosen, (first, second), why)

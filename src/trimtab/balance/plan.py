@@ -9,6 +9,7 @@ from .candidates import Level
 from .choice import Choice, explained
 from .node import Node
 from .picker import Picker
+from .quota import Rations
 from .request import Request
 
 MakePicker = Callable[[Sequence[Node]], Picker]
@@ -25,6 +26,20 @@ class Plan:
         """The nodes that have a quota."""
         self.unlimited = unlimited
         """Over the nodes without a quota, for when one that has a quota has used it up; None: nobody has one."""
+
+    def rationed(self, unlimited: Picker, rations: Rations, request: Request) -> Node:
+        """A node while some have a quota."""
+        turn = rations.count(self.limited)
+        node = (self.picker if rations.open else unlimited).pick(request)
+        return node if rations.take(node, turn) else unlimited.pick(request)
+
+    def explained(self, rations: Rations, request: Request) -> Choice:
+        """The node for a request, with a quota or without, and why: what was refused for its quota is not the choice."""
+        if (unlimited := self.unlimited) is None:
+            return explained(self.picker, request)
+        turn = rations.count(self.limited)
+        choice = explained(self.picker if rations.open else unlimited, request)
+        return choice if rations.take(choice.node, turn) else explained(unlimited, request)
 
 
 def plan(levels: Sequence[Level], make: MakePicker, rng: random.Random) -> Plan:

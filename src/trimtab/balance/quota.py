@@ -62,8 +62,10 @@ class Rations:
             self._grant(limited, turn)
         return turn
 
-    def take(self, node: Node, quota: Quota, turn: int) -> bool:
-        """Whether `node` may have the pick with number `turn`; if so it is used up."""
+    def take(self, node: Node, turn: int) -> bool:
+        """Whether `node` may have the pick with number `turn`; if so, what its quota granted is used up."""
+        if (quota := node.quota) is None:
+            return True
         try:
             self.open.remove(node)
         except KeyError:

@@ -5,6 +5,7 @@ import random
 from collections.abc import Sequence
 
 from ..model import Policy
+from .choice import Choice
 from .node import Node
 from .picker import Picker
 from .request import Request
@@ -33,10 +34,22 @@ class _RoundRobinPicker:
         self._random = rng.random
 
     def pick(self, request: Request) -> Node:
-        node = self._nodes[next(self._turns) % len(self._nodes)]
+        node = self._next()
         for _ in range(_SKIPS):
             # A node that fails misses a part of its turns.
             if node.success == 1.0 or self._random() < node.success:
                 break
-            node = self._nodes[next(self._turns) % len(self._nodes)]
+            node = self._next()
         return node
+
+    def explain(self, request: Request) -> Choice:
+        """The same pick, with those that missed their turn for it."""
+        looked_at = [self._next()]
+        while len(looked_at) <= _SKIPS and (node := looked_at[-1]).success < 1.0 and self._random() >= node.success:
+            looked_at.append(self._next())
+        missed = len(looked_at) - 1
+        why = f"its turn, after {missed} that fail missed theirs" if missed else "its turn"
+        return Choice.of(looked_at[-1], looked_at, why)
+
+    def _next(self) -> Node:
+        return self._nodes[next(self._turns) % len(self._nodes)]

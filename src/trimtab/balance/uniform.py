@@ -4,6 +4,7 @@ import random
 from collections.abc import Sequence
 
 from ..model import Policy
+from .choice import Choice
 from .node import Node
 from .picker import Picker
 from .request import Request
@@ -29,3 +30,8 @@ class _UniformPicker:
 
     def pick(self, request: Request) -> Node:
         return self._nodes[self._draw()]
+
+    def explain(self, request: Request) -> Choice:
+        """The same pick, of which nothing was compared."""
+        node = self.pick(request)
+        return Choice.of(node, (node,), "drawn by weight and success, whatever the load")

@@ -5,6 +5,7 @@ import random
 from collections.abc import Sequence
 
 from ..model import Policy
+from .choice import Choice
 from .node import Node
 from .picker import Picker
 from .request import Request
@@ -72,3 +73,9 @@ class _StridePicker:
             weight = weights[index]
             if (weight * turn + index * _OFFSET) % _MAX >= _MAX - weight:
                 return nodes[index]
+
+    def explain(self, request: Request) -> Choice:
+        """The same pick, with how many of all turns the node has."""
+        node = self.pick(request)
+        part = self._weights[self._nodes.index(node)] / sum(self._weights)
+        return Choice.of(node, (node,), f"its turn: by weight and success it has {part:.1%} of all")
