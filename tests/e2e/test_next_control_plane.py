@@ -1,5 +1,6 @@
 """Two control planes in one bootstrap: the second serves while the first is away, and no call is lost on the way there and back."""
 
+import contextlib
 from pathlib import Path
 
 import trimtab
@@ -15,9 +16,10 @@ def test_the_second_serves_while_the_first_is_away(tmp_path: Path) -> None:
     here, there = tmp_path / "first", tmp_path / "second"
     here.mkdir()
     there.mkdir()
-    with Backend() as one, Backend() as two, HeldPort() as first, serving(there) as second:
+    with Backend() as one, Backend() as two, HeldPort() as first, contextlib.ExitStack() as running:
         deploy(here, [one])
         deploy(there, [two])
+        second = running.enter_context(serving(there))
         insecure = [{"type": "insecure"}]
         servers = [{"server_uri": address, "channel_creds": insecure} for address in (first.address, second.xds)]
         with trimtab.channel(TARGET, bootstrap={"xds_servers": servers}) as channel:
