@@ -59,6 +59,20 @@ def test_fallbacks_say_whose_endpoints_they_are_here_and_at_the_client() -> None
     assert [(state.priority, state.origin) for state in states] == [(0, ""), (1, "spare.prod:8080")]
 
 
+def test_what_unreachable_endpoints_move_is_said_for_each_kind_of_client() -> None:
+    own, spare = endpoint_slice(endpoint("10.0.0.1")), endpoint_slice(endpoint("10.0.1.1"), name="spare-1", of="spare")
+    shop = Shop(service(policy="fallback: [spare]"), own, service(name="spare"), spare)
+    assert shop.report().unreachable == {
+        "library": "gradually, when less than 72% of a priority is reached",
+        "gRPC": "all at once, when none of a priority is reached",
+        "Envoy": "never: the policy has no outlier_detection",
+    }
+    shop.apply(service(policy="{fallback: [spare], outlier_detection: {max_ejection_percent: 40}}"))
+    assert shop.report().unreachable["Envoy"] == "as the library, by what it may eject: max_ejection_percent is 40"
+    shop.apply(service())
+    assert not shop.report().unreachable, "there is no next priority"
+
+
 def test_passthrough_is_said_first() -> None:
     shop = Shop(service(policy="mode: passthrough"), endpoint_slice(endpoint("10.0.0.1")))
     assert shop.report().where == "what DNS says of payments.prod:8080"

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from tests.e2e.kubernetes import NAMESPACE, Pod
 from tests.e2e.pods import grpc_pod
 from tests.e2e.served import Served, group, served, spoiling
 from tests.xds.envoy_messages import endpoint_pb2
-from trimtab.model import Policy
+from trimtab.model import Health, LocalityEndpoints, Policy
 from trimtab.xds.resource_type import ENDPOINTS
 
 NAME = f"shop.{NAMESPACE}:80"
@@ -95,6 +96,54 @@ async def test_the_next_priority_takes_over_and_gives_back(
     assert control.rejects() == 0
 
 
+@pytest.mark.parametrize(("kind", "stays"), [(STOCK_GRPC, 1.0), (LIBRARY, 0.7)], ids=["stock gRPC", "library"])
+async def test_the_library_moves_calls_gradually_and_stock_grpc_all_at_once(
+    control: Served, reserved: list[Pod], kind: tuple[str, ...], stays: float
+) -> None:
+    # Half of the first priority is listed as healthy, and nobody can connect to it.
+    control.put("shop", *(group([pod]) for pod in reserved[:2]), group(reserved[2:3], priority=1))
+    standing = ("pod-2",) if stays == 1 else ("pod-2", "pod-3")
+    async with grpc_pod(reserved[1]), grpc_pod(reserved[2]), client(kind, await control.bootstrap("grpc")) as caller:
+        await caller.until(only(*standing), TARGET, 100)
+        assert (await caller.call(TARGET, 1000)).share("pod-2") == pytest.approx(stays, abs=0.07)
+
+
+@both
+async def test_draining_pods_move_no_calls_to_the_next_priority(
+    control: Served, pods: list[Pod], kind: tuple[str, ...]
+) -> None:
+    control.put("shop", group(pods[:1]), _draining(pods[1]), group(pods[2:3], priority=1))
+    async with client(kind, await control.bootstrap("grpc")) as caller:
+        assert (await caller.call(TARGET, 200)).answers == {"pod-1": 200}
+
+
+@needs_envoy
+async def test_envoy_moves_calls_gradually_and_none_for_draining_pods(
+    control: Served, reserved: list[Pod], tmp_path: Path
+) -> None:
+    # Half of the first priority is listed as healthy, and nobody can connect to it.
+    outliers = Policy.from_mapping({"outlier_detection": {"consecutive_5xx": 1, "max_ejection_percent": 100}})
+    spare = group(reserved[2:3], priority=1)
+    control.put("lost", *(group([pod]) for pod in reserved[:2]), spare, policy=outliers)
+    control.put("draining", group(reserved[1:2]), group(reserved[3:4]), spare)
+    async with AsyncExitStack() as stack:
+        for pod in reserved[1:4]:
+            await stack.enter_async_context(grpc_pod(pod))
+        where = ("--admin", "127.0.0.1:0", "--listen", "127.0.0.1:0")
+        proxy = await stack.enter_async_context(envoy(tmp_path, await control.bootstrap("envoy", *where)))
+        caller = await stack.enter_async_context(client(STOCK_GRPC))
+        listener = await proxy.listener()
+        lost, draining = (f"{name}.{NAMESPACE}:80" for name in ("lost", "draining"))
+        await caller.until(only("pod-2", "pod-4"), listener, 100, authority=draining)
+        control.put("draining", group(reserved[1:2]), _draining(reserved[3]), spare)
+        await caller.until(lambda tally: "pod-4" not in tally.answers, listener, 100, authority=draining)
+        assert (await caller.call(listener, 200, authority=draining)).answers == {"pod-2": 200}
+        await caller.until(only("pod-2", "pod-3"), listener, 100, authority=lost)
+        tally = await caller.call(listener, 1000, authority=lost)
+        assert tally.share("pod-2") == pytest.approx(0.7, abs=0.07)
+    assert control.rejects() == 0
+
+
 @needs_envoy
 async def test_envoy_honours_weights_and_zones_and_fails_over(
     control: Served, reserved: list[Pod], tmp_path: Path
@@ -128,6 +177,11 @@ async def test_envoy_honours_weights_and_zones_and_fails_over(
         assert not nothing.answers
         assert nothing.slowest_s < 10
     assert control.rejects() == 0
+
+
+def _draining(pod: Pod) -> LocalityEndpoints:
+    whole = group([pod])
+    return replace(whole, endpoints=tuple(replace(one, health=Health.DRAINING) for one in whole.endpoints))
 
 
 def _all_local(control: Served, reserved: list[Pod]) -> None:

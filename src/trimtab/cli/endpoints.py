@@ -130,6 +130,8 @@ def _print_endpoints(report: EndpointsReport, out: Console) -> None:
     if report.localities:
         out.print()
         out.print(listed)
+        for kind, when in report.unreachable.items():
+            out.print(f"{kind}: endpoints that it cannot reach move calls to the next priority {when}")
     elif not report.by_dns:
         out.print()
         out.print("no endpoints: every call fails", style="red")

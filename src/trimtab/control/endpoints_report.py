@@ -51,7 +51,7 @@ class LocalityReport(Struct, frozen=True):
     zone: str = ""
     """The zone alone."""
     priority_share: float = 1.0
-    """Of all requests: what goes to this priority, as its endpoints' health has it."""
+    """Of all requests: what goes to this priority, for every kind of client that can connect to what is listed."""
     zone_share: float = 1.0
     """Of the requests that go to this priority: what belongs to the zone, all its localities together."""
 
@@ -88,6 +88,8 @@ class EndpointsReport(Struct, frozen=True):
     """Which of the policy's fallbacks cannot be used, and why."""
     source_problems: list[str] = []
     """What is wrong with manifests or API server, if there is no slice: that may be why."""
+    unreachable: dict[str, str] = {}
+    """By kind of client: when endpoints that it cannot reach move calls to the next priority; empty: there is no next one."""
 
 
 def endpoints_report(
@@ -122,6 +124,7 @@ def endpoints_report(
         part=_part(port.policy, served, store.clients_told(name)) if target is None else "",
         shards=_shards(port.assignment, label),
         fallback_problem=store.fallbacks.problems.get(port.ref),
+        unreachable=_unreachable(served, port.policy) if target is None else {},
     )
 
 
@@ -132,6 +135,20 @@ def _where(port: ServicePort, target: DnsTarget | None) -> str:
     only_stock = port.external is not None and port.policy.mode != "passthrough"
     but = ", but for Trimtab's library, which finds no endpoints to balance" if only_stock else ""
     return f"what DNS says of {target}{but}"
+
+
+def _unreachable(served: Assignment, policy: Policy) -> dict[str, str]:
+    """Which endpoints a client reaches only that client knows, and kinds draw different conclusions (docs/adr/0030)."""
+    if not any(group.priority for group in served.localities):
+        return {}
+    ejects = policy.outlier_detection
+    return {
+        "library": "gradually, when less than 72% of a priority is reached",
+        "gRPC": "all at once, when none of a priority is reached",
+        "Envoy": "never: the policy has no outlier_detection"
+        if ejects is None
+        else f"as the library, by what it may eject: max_ejection_percent is {ejects.max_ejection_percent}",
+    }
 
 
 def _part(policy: Policy, served: Assignment, clients: int) -> str:
@@ -231,7 +248,7 @@ def _has_healthy(group: LocalityEndpoints) -> bool:
 
 
 def _priority_shares(served: Assignment) -> Mapping[int, float]:
-    """As clients spread their calls that can connect to every healthy endpoint."""
+    """As clients spread their calls that can connect to every healthy endpoint: one priority gets all (docs/adr/0030)."""
     healthy: Counter[int] = Counter()
     total: Counter[int] = Counter()
     for priority, endpoint in served.endpoints():
