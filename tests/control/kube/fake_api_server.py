@@ -8,7 +8,7 @@ import asyncio
 import contextlib
 import ssl
 from collections import deque
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -57,7 +57,7 @@ class FakeApiServer:
         self.initial_bookmark = True
         """Whether WatchList ends with its bookmark; a server that knows nothing of it would not send one."""
         self.requests: list[tuple[str, dict[str, str]]] = []
-        self.headers: list[dict[str, str]] = []
+        self.headers: list[Mapping[str, str]] = []
         self.url = ""
         self._pages: dict[str, tuple[int, list[Json]]] = {}
         self._watchers: set[_Watcher] = set()
@@ -142,7 +142,7 @@ class FakeApiServer:
     async def _get(self, request: web.Request) -> web.StreamResponse:
         resource, query = request.match_info["resource"], dict(request.query)
         self.requests.append((request.path, query))
-        self.headers.append(dict(request.headers))
+        self.headers.append(request.headers)
         watching = query.get("watch") == "true"
         if (refusal := self._refuse(request, resource, "watch" if watching else "list")) is not None:
             return refusal

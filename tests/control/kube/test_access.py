@@ -295,6 +295,33 @@ def test_a_plugin_that_is_not_there_is_named(tmp_path: Path) -> None:
         Kubeconfig([config]).load(False)
 
 
+async def test_whoever_is_impersonated_is_so_with_everything_that_is_said_of_them(tmp_path: Path) -> None:
+    user = {
+        "token": "t",
+        "as": "jane",
+        "as-uid": "7",
+        "as-groups": ["readers", "night shift"],
+        "as-user-extra": {"example.org/team": ["a", "b"]},
+    }
+    async with fake_api_server(service(), endpoint_slice("10.0.0.1")) as api:
+        assert await served(api, kubeconfig(tmp_path / "config", api.url, user)) == ["10.0.0.1"]
+        for headers in api.headers:
+            assert [(name, value) for name, value in headers.items() if name.startswith("Impersonate-")] == [
+                ("Impersonate-User", "jane"),
+                ("Impersonate-Uid", "7"),
+                ("Impersonate-Group", "readers"),
+                ("Impersonate-Group", "night shift"),
+                ("Impersonate-Extra-example.org%2Fteam", "a"),
+                ("Impersonate-Extra-example.org%2Fteam", "b"),
+            ]
+
+
+def test_groups_of_nobody_are_refused(tmp_path: Path) -> None:
+    config = kubeconfig(tmp_path / "config", "https://a", {"token": "t", "as-groups": ["readers"]})
+    with pytest.raises(ClusterError, match="as-groups without as"):
+        Kubeconfig([config]).load(False)
+
+
 def test_several_files_are_one_and_the_first_to_name_a_thing_decides(tmp_path: Path) -> None:
     first, second = tmp_path / "first", tmp_path / "second"
     first.write_text(

@@ -3,7 +3,7 @@
 import asyncio
 import ssl
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -27,6 +27,8 @@ class Access:
     """`https://host:port`, maybe with a path in front of every other."""
     tls: ssl.SSLContext | bool = True
     headers: Mapping[str, str] = field(default_factory=dict)
+    impersonation: Sequence[tuple[str, str]] = ()
+    """Headers that say whom to pass for; some of them repeat."""
     server_hostname: str | None = None
     """Name to expect in the server's certificate, where it is not the host's."""
     proxy: str | None = None

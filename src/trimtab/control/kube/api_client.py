@@ -85,7 +85,7 @@ class ApiClient:
             async with self._session.request(
                 method,
                 access.server + path,
-                headers={**access.headers, **headers},
+                headers=[*access.headers.items(), *access.impersonation, *headers.items()],
                 ssl=access.tls,
                 server_hostname=access.server_hostname,
                 proxy=access.proxy,

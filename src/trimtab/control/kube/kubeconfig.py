@@ -11,7 +11,7 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 import msgspec
 import structlog
@@ -43,6 +43,9 @@ class _User(msgspec.Struct, rename="kebab"):
     token_file: str | None = msgspec.field(default=None, name="tokenFile")
     username: str | None = None
     impersonate: str | None = msgspec.field(default=None, name="as")
+    as_uid: str | None = None
+    as_groups: list[str] | None = None
+    as_user_extra: dict[str, list[str]] | None = None
     exec: dict[str, Any] | None = None
     auth_provider: dict[str, Any] | None = None
 
@@ -81,12 +84,11 @@ class Kubeconfig:
             merged.entry("users", "user", context.user, _User) if context.user else (_User(), self._files[0])
         )
         headers, client_pem = self._authenticate(user, user_file, name, refused)
-        if user.impersonate:
-            headers["Impersonate-User"] = header_value(user.impersonate, f"{user_file}: as")
         return Access(
             _server(cluster.server, cluster_file),
             self._tls(cluster, cluster_file, client_pem),
             headers,
+            _impersonation(user, user_file),
             server_hostname=cluster.tls_server_name,
             proxy=_proxy(cluster.proxy_url, cluster_file),
             namespace=context.namespace,
@@ -182,6 +184,20 @@ def _parse(path: Path) -> _Kubeconfig:
         raise ClusterError(f"{path}: not YAML: {error}") from error
     except msgspec.ValidationError as error:
         raise ClusterError(f"{path}: not a kubeconfig: {error}") from error
+
+
+def _impersonation(user: _User, file: Path) -> list[tuple[str, str]]:
+    """The headers of "User impersonation" in the Kubernetes docs, Authenticating."""
+    headers = [("Impersonate-Uid", user.as_uid, "as-uid")] if user.as_uid else []
+    headers += [("Impersonate-Group", group, "as-groups") for group in user.as_groups or ()]
+    for key, values in (user.as_user_extra or {}).items():
+        # What a header's name cannot hold is percent-encoded.
+        headers += [(f"Impersonate-Extra-{quote(key, safe='')}", value, "as-user-extra") for value in values]
+    if user.impersonate:
+        headers.insert(0, ("Impersonate-User", user.impersonate, "as"))
+    elif headers:
+        raise ClusterError(f"{file}: {headers[0][2]} without as: Kubernetes takes it only together with a user's name")
+    return [(name, header_value(value, f"{file}: {field}")) for name, value, field in headers]
 
 
 def _server(text: str, file: Path) -> str:
