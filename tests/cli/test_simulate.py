@@ -63,8 +63,9 @@ def test_the_same_seeds_give_the_same_report_however_many_processes_work_on_it(s
 
 
 def test_contenders_may_be_named_or_be_policies(small: Path) -> None:
-    found = report(small, "--seeds", 1, "--compare", "random", "{strategy: round_robin}")
-    assert [entry["name"] for entry in found["contenders"]] == ["random", "strategy round_robin"]
+    found = report(small, "--seeds", 1, "--compare", "random", "{strategy: round_robin}", "{}", "{zone: off}")
+    names = [entry["name"] for entry in found["contenders"]]
+    assert names == ["random", "strategy round_robin", "default policy", "zone off"]
 
 
 def test_the_pods_needed_are_found(small: Path) -> None:
@@ -102,6 +103,10 @@ def test_the_shipped_scenarios_are_listed() -> None:
         (["slow-pod", "--compare", "{slow_start: 3}"], "policy.slow_start: there is no such field"),
         (["slow-pod", "--seeds", "0"], "--seeds: expected a number from 1, got 0"),
         (["slow-pod", "--html", "/nowhere/report.html"], "--html: there is no folder /nowhere"),
+        (["slow-pod", "--html", "/tmp"], "--html: /tmp is a folder; name a file in it"),
+        (["slow-pod", "--processes", "0"], "--processes: expected a number from 1, got 0"),
+        (["slow-pod", "--processes=-1"], "--processes: expected a number from 1, got -1"),
+        (["slow-pod", "--compare", "p2c", "random", "p2c"], "--compare: two contenders are called 'p2c'"),
         (["slow-pod", "--hold", "p99"], "--hold: expected PERCENTILE=MILLISECONDS"),
     ],
 )
@@ -118,6 +123,13 @@ def test_a_page_is_written_beside_the_numbers(small: Path, tmp_path: Path) -> No
     text = file.read_text("utf-8")
     assert text.count("<svg") >= 5
     assert "kube-proxy" in text
+
+
+def test_a_page_that_cannot_be_written_costs_no_table(small: Path) -> None:
+    result = simulate(small, "--seeds", 1, "--html", "/dev/full")
+    assert result.returncode == 1
+    assert result.stderr == "trimtab simulate: --html: cannot write /dev/full: No space left on device\n"
+    assert "kube-proxy" in result.stdout
 
 
 @pytest.mark.parametrize(("mean", "code"), [(2.0, 0), (1.5, 1)])

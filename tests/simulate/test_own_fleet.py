@@ -7,6 +7,7 @@ import yaml
 
 from trimtab.errors import ScenarioError
 from trimtab.simulate import experiment
+from trimtab.simulate.contenders import contender, named
 from trimtab.simulate.event import Roll
 from trimtab.simulate.export import Series
 from trimtab.simulate.observed import Observed, RunningPod, observed
@@ -102,6 +103,22 @@ def test_the_policy_in_force_is_a_contender() -> None:
     assert scenario.contenders[-1] == Contestant(name="as configured", policy={"strategy": "least_request"})
     findings = experiment.run(scenario, scenario.contenders, [1], processes=1)
     assert all(finding.metric("requests").value > 0 for finding in findings)
+
+
+def test_a_service_that_passes_through_is_played_as_grpc_round_robin_over_dns() -> None:
+    policy = {"mode": "passthrough"}
+    assert named(Contestant(name="as configured", policy=policy)) == ("as configured", contender("headless-dns"))
+    given = Given(requests_per_s=400.0, service_time_ms=5.0, duration_s=2.0)
+    scenario = scenario_of(fleet(policy=policy), NOTHING, given)
+    compared = ["headless-dns", "p2c", scenario.contenders[-1]]
+    dns, ours, configured = experiment.run(scenario, compared, [1], processes=1)
+    assert configured.runs[0].values == dns.runs[0].values
+    assert configured.runs[0].values != ours.runs[0].values
+
+
+def test_a_mistake_in_an_event_is_told_of_the_option() -> None:
+    with pytest.raises(ScenarioError, match=r"web.prod:8080: --event\[0\].zone: there is no zone 'c'; there are a, b"):
+        made(requests_per_s=1.0, service_time_ms=1.0, events=(Roll(at_s=3, zone="c"),))
 
 
 def test_what_is_saved_is_the_same_scenario() -> None:

@@ -75,6 +75,31 @@ def test_a_minimal_scenario_has_defaults_for_the_rest() -> None:
             MINIMAL + "requests: [{cost: cheap}]",
             "requests[0].cost: Invalid enum value 'cheap'",
         ),
+        (MINIMAL + "contenders: []", "small.yaml: contenders: Expected `array` of length >= 1"),
+        (
+            MINIMAL.replace("duration_s: 1", "duration_s: .inf"),
+            "small.yaml: the file: `duration_s`: expected finite numbers",
+        ),
+        (MINIMAL.replace("s: 100", "s: .nan"), "small.yaml: clients[0].requests_per_s: Expected `float`"),
+        (MINIMAL + "network: {between_ms: {a: {b: .inf}}}", "network: `between_ms`: expected finite numbers"),
+        (MINIMAL + "events: [{do: stop, at_s: 0, zone: a}]", "events[0].zone: there is no zone 'a'; there are none"),
+        (
+            MINIMAL.replace("count: 2}", "count: 2, zones: {a: 2}}\n  - {name: other, count: 1, zones: {b: 1}}")
+            + "events: [{do: stop, at_s: 0, zone: b, pods: pod}]",
+            "events[0].zone: there is no zone 'b' with pods of pod; there are a",
+        ),
+        (MINIMAL + "events: [{do: stop, at_s: 0, first: 3}]", "events[0].first: expected at most 2, as many as"),
+        (
+            MINIMAL.replace("count: 2", "count: 2, zones: {a: 1, b: 1}")
+            + "events: [{do: stop, at_s: 0, first: 2, zone: a}]",
+            "events[0].first: expected at most 1",
+        ),
+        (MINIMAL + "events: [{do: stop, at_s: 1}]", "events[0].at_s: at 1 s all is over; duration_s is 1"),
+        (
+            MINIMAL + "contenders: [p2c, {name: both, use: random, policy: {strategy: p2c}}]",
+            "contenders[1]: give either use or policy",
+        ),
+        (MINIMAL + "contenders: [p2c, {name: p2c, use: random}]", "contenders: two are called 'p2c'"),
         ("pods: [", "small.yaml: not YAML"),
         ("[]", "small.yaml: the file: Expected `object`, got `array`"),
     ],

@@ -1,6 +1,8 @@
 """`trimtab simulate`."""
 
+import errno
 import json
+import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -22,7 +24,7 @@ try:
     from ..simulate.report import Report
     from ..simulate.report_json import as_json
     from ..simulate.scenario import Contestant, Scenario
-    from ..simulate.scenario_file import load, shipped
+    from ..simulate.scenario_file import load, shipped, twice
     from ..simulate.sizing import Target
     from ..simulate.tables import tables
     from .fleet_options import FleetOptions
@@ -83,19 +85,43 @@ def simulate(
         name, played = _scenario(scenario, fleet or FleetOptions())
         if seeds < 1:
             raise ScenarioError(f"--seeds: expected a number from 1, got {seeds}")
-        if html is not None and not html.absolute().parent.is_dir():
-            raise ScenarioError(f"--html: there is no folder {html.absolute().parent}")
+        if processes is not None and processes < 1:
+            raise ScenarioError(f"--processes: expected a number from 1, got {processes}")
+        if html is not None:
+            _check_writable(html)
         report = _report(name, played, compare, seeds, hold, processes, console)
     except (ScenarioError, ManifestError, TargetError, AdminError, ServiceNotFound) as error:
-        console.print(f"trimtab simulate: {error}", style="red", highlight=False, markup=False, soft_wrap=True)
+        _complain(console, error)
         return 1 if isinstance(error, AdminError | ServiceNotFound) else 2
-    if html is not None:
-        html.write_text(page(report), "utf-8")
     if json_:
         sys.stdout.write(json.dumps(as_json(report)) + "\n")
     else:
         _print(report)
+    return 0 if html is None else _write(page(report), html, console)
+
+
+def _check_writable(html: Path) -> None:
+    """Before hours of simulation, not after them."""
+    folder = html.absolute().parent
+    if not folder.is_dir():
+        raise ScenarioError(f"--html: there is no folder {folder}")
+    if html.is_dir():
+        raise ScenarioError(f"--html: {html} is a folder; name a file in it")
+    if not os.access(html if html.exists() else folder, os.W_OK):
+        raise ScenarioError(f"--html: cannot write {html}: {os.strerror(errno.EACCES)}")
+
+
+def _write(text: str, html: Path, console: Console) -> int:
+    try:
+        html.write_text(text, "utf-8")
+    except OSError as error:
+        _complain(console, f"--html: cannot write {html}: {error.strerror}")
+        return 1
     return 0
+
+
+def _complain(console: Console, what: object) -> None:
+    console.print(f"trimtab simulate: {what}", style="red", highlight=False, markup=False, soft_wrap=True)
 
 
 def _scenario(name: str | None, fleet: FleetOptions) -> tuple[str, Scenario]:
@@ -126,6 +152,8 @@ def _report(
     contestants = [_contestant(text) for text in compare] if compare else scenario.contenders
     for contestant in contestants:
         named(contestant)
+    if (same := twice(contestants)) is not None:
+        raise ScenarioError(f"--compare: two contenders are called {same!r}; a report could not tell them apart")
     target = Target.parse(hold) if hold is not None else None
     numbers = range(1, seeds + 1)
     with _progress(console) as progress:
@@ -146,7 +174,15 @@ def _contestant(text: str) -> str | Contestant:
         policy = yaml.safe_load(text)
     except yaml.YAMLError as error:
         raise ScenarioError(f"--compare: {text!r} is not YAML: {error}") from error
-    return Contestant(name=", ".join(f"{key} {value}" for key, value in policy.items()), policy=policy)
+    name = ", ".join(f"{key} {_spelt(value)}" for key, value in policy.items())
+    return Contestant(name=name or "default policy", policy=policy)
+
+
+def _spelt(value: object) -> str:
+    """As it is written in YAML, where `off` is false."""
+    if isinstance(value, bool):
+        return "on" if value else "off"
+    return "null" if value is None else str(value)
 
 
 def _progress(console: Console) -> Progress:

@@ -73,7 +73,7 @@ def scenario_of(fleet: RealFleet, seen: Observed, given: Given) -> Scenario:
         events=given.events,
         contenders=_contenders(fleet),
     )
-    check(scenario, fleet.service)
+    check(scenario, fleet.service, events="--event")
     return scenario
 
 

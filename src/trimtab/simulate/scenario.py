@@ -115,7 +115,7 @@ class Contestant(Part, frozen=True, kw_only=True):
 
     name: str
     use: str | None = None
-    """A contender's name; none: Trimtab under `policy`."""
+    """A contender's name, in the place of a policy; none: Trimtab under `policy`."""
     policy: dict[str, Any] = field(default_factory=dict)
     """Fields of `trimtab.model.Policy`."""
 
@@ -161,7 +161,12 @@ class Scenario(Part, frozen=True, kw_only=True):
     propagation_delay_s: NotNegative = 1.0
     """From a change of a pod until clients have it."""
     events: tuple[AnyEvent, ...] = ()
-    contenders: tuple[str | Contestant, ...] = ("kube-proxy", "headless-dns", "envoy-least-request", "p2c")
+    contenders: Annotated[tuple[str | Contestant, ...], Meta(min_length=1)] = (
+        "kube-proxy",
+        "headless-dns",
+        "envoy-least-request",
+        "p2c",
+    )
     published: tuple[Published, ...] = ()
     aim: str = ""
     """What to look at in the result."""

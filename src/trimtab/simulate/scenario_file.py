@@ -1,6 +1,8 @@
 """Scenarios from YAML, with errors that name the field."""
 
 import math
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from importlib.resources import files
 from pathlib import Path
 
@@ -9,7 +11,7 @@ import yaml
 
 from ..errors import ScenarioError
 from .event import Crash, Event, Fail, Hang, Outage, Slow
-from .scenario import Scenario
+from .scenario import Contestant, Scenario
 
 _SHIPPED = files(__package__) / "scenarios"
 
@@ -48,17 +50,24 @@ def parse(text: str, source: str) -> Scenario:
     return scenario
 
 
-def check(scenario: Scenario, source: str) -> None:
-    """What one field cannot say about another. Raises ScenarioError."""
+def check(scenario: Scenario, source: str, *, events: str = "events") -> None:
+    """What one field cannot say about another. `events` is what errors call these. Raises ScenarioError."""
     problems = (
         *_group_problems(scenario),
         *_request_problems(scenario),
         *_network_problems(scenario),
-        *_event_problems(scenario),
+        *_event_problems(scenario, events),
+        *_contender_problems(scenario),
         *_published_problems(scenario),
     )
     for problem in problems:
         raise ScenarioError(f"{source}: {problem}")
+
+
+def twice(contestants: Sequence[str | Contestant]) -> str | None:
+    """The first name that two contenders have; None: each has its own."""
+    names = Counter(one if isinstance(one, str) else one.name for one in contestants)
+    return next((name for name, count in names.items() if count > 1), None)
 
 
 def _readable(error: msgspec.ValidationError) -> str:
@@ -128,6 +137,14 @@ def _network_problems(scenario: Scenario) -> "list[str]":
     ]
 
 
+def _contender_problems(scenario: Scenario) -> Iterator[str]:
+    for index, one in enumerate(scenario.contenders):
+        if isinstance(one, Contestant) and one.use is not None and one.policy:
+            yield f"contenders[{index}]: give either use or policy; a policy is Trimtab's"
+    if (name := twice(scenario.contenders)) is not None:
+        yield f"contenders: two are called {name!r}; give one of them another name"
+
+
 def _published_problems(scenario: Scenario) -> "list[str]":
     names = {contestant if isinstance(contestant, str) else contestant.name for contestant in scenario.contenders}
     return [
@@ -151,16 +168,31 @@ def _quantile_problems(quantiles_ms: dict[str, float]) -> "list[str]":
     return []
 
 
-def _event_problems(scenario: Scenario) -> "list[str]":
-    problems = []
+def _event_problems(scenario: Scenario, events: str) -> Iterator[str]:
     groups = {group.name for group in scenario.pods}
     for index, event in enumerate(scenario.events):
-        path = f"events[{index}]"
+        path = f"{events}[{index}]"
         until_s = event.until_s if isinstance(event, Slow | Fail | Hang | Crash | Outage) else None
         if until_s is not None and until_s <= event.at_s:
-            problems.append(f"{path}.until_s: must be after at_s")
+            yield f"{path}.until_s: must be after at_s"
         if isinstance(event, Event) and event.pods is not None and event.pods not in groups:
-            problems.append(f"{path}.pods: there is no group {event.pods!r}; there are {', '.join(sorted(groups))}")
+            yield f"{path}.pods: there is no group {event.pods!r}; there are {', '.join(sorted(groups))}"
+        elif isinstance(event, Event):
+            yield from _whom_problems(scenario, event, path)
         if isinstance(event, Hang) and scenario.timeout_s is None:
-            problems.append(f"{path}: without timeout_s a request to a hanging pod would never end")
-    return problems
+            yield f"{path}: without timeout_s a request to a hanging pod would never end"
+        if event.at_s >= scenario.duration_s:
+            yield f"{path}.at_s: at {event.at_s:g} s all is over; duration_s is {scenario.duration_s:g}"
+
+
+def _whom_problems(scenario: Scenario, event: Event, path: str) -> Iterator[str]:
+    """Whether there are the pods to which an event happens."""
+    groups = [group for group in scenario.pods if event.pods in (None, group.name)]
+    zones = {zone for group in groups for zone, count in group.zones.items() if count}
+    if event.zone is not None and event.zone not in zones:
+        whose = f" with pods of {event.pods}" if event.pods is not None else ""
+        yield f"{path}.zone: there is no zone {event.zone!r}{whose}; there are {', '.join(sorted(zones)) or 'none'}"
+        return
+    meant = sum(group.count if event.zone is None else group.zones.get(event.zone, 0) for group in groups)
+    if event.first is not None and event.first > meant:
+        yield f"{path}.first: expected at most {meant}, as many as there are, got {event.first}"

@@ -44,6 +44,9 @@ def named(contestant: str | Contestant) -> tuple[str, Contender]:
         raise ScenarioError(
             f"contender {contestant.name!r}: policy.strategy: there is no {policy.strategy!r}; known are {known}"
         )
+    if policy.mode == "passthrough":
+        # Trimtab then hands the service to gRPC's own DNS and round robin.
+        return contestant.name, HeadlessDns
     return contestant.name, trimtab(policy)
 
 
