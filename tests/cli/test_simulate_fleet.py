@@ -108,4 +108,5 @@ async def test_a_control_plane_that_does_not_answer_is_said_in_a_line() -> None:
         ended = await run("simulate", "--from-cluster", address, *LOAD)
     assert ended.code == 1
     assert f"no control plane answers at {address}: Connection refused; " in ended.stderr
+    assert "--from-cluster says where to ask" in ended.stderr
     assert ended.stderr.count("\n") == 1

@@ -128,7 +128,7 @@ async def test_the_other_port_of_a_control_plane_is_told_from_the_admin_port(run
     ended = await run("status", "--admin", running.xds)
     assert ended.code == 1
     assert ended.stderr == (
-        f"trimtab status: what answers at {running.xds} does not speak HTTP/1; is it the xDS port? --admin is the other one\n"
+        f"trimtab status: what answers at {running.xds} does not speak HTTP/1; is it the xDS port? --admin wants the admin port\n"
     )
 
 

@@ -65,17 +65,22 @@ def test_pods_need_not_be_measured_in_the_same_moments() -> None:
     assert {value for _, value in load[:-1]} == {40.0}
 
 
-def test_several_series_of_a_pod_add_up_and_pods_are_known_by_name_address_or_ip() -> None:
+def test_several_series_of_a_pod_add_up_and_pods_are_known_by_name_or_ip_with_any_port() -> None:
     series = [Series(("GET", "web-1"), steady(3.0)), Series(("POST", "web-1"), steady(4.0))]
     series += [
         Series(("10.0.0.2:8080",), steady(5.0)),
         Series(("10.0.0.3",), steady(6.0)),
+        Series(("10.0.0.4:9100",), steady(1.0)),
+        Series(("10.0.0.40:8080",), steady(9.0)),
         Series(("else",), steady(9.0)),
     ]
     seen = observed(PODS, series, [])
-    assert [value for _, value in seen.load] == [18.0] * 4
-    assert list(seen.strangers) == ["else"]
-    assert "Left out, because they are no pods of the service: else." in made(seen, service_time_ms=1.0).about
+    assert [value for _, value in seen.load] == [19.0] * 4
+    assert list(seen.strangers) == ["10.0.0.40:8080", "else"]
+    assert (
+        "Left out, because they are no pods of the service: 10.0.0.40:8080, else."
+        in made(seen, service_time_ms=1.0).about
+    )
 
 
 def test_slow_pods_are_known_by_their_latency() -> None:

@@ -20,13 +20,13 @@ _PATIENCE_S = 10.0
 _OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 
-def ask(admin: ListenAddress, path: str, answer: type[T], **query: str) -> T:
-    """The answer to a question.
+def ask(admin: ListenAddress, path: str, answer: type[T], *, option: str = "--admin", **query: str) -> T:
+    """The answer to a question. `option` is how the user said where to ask.
 
     Raises AdminError if nobody answers, TargetError if the question makes no sense, ServiceNotFound if there is no such
     service.
     """
-    data = _get(admin, f"{path}?{urllib.parse.urlencode(query)}" if query else path)
+    data = _get(admin, f"{path}?{urllib.parse.urlencode(query)}" if query else path, option)
     try:
         return msgspec.json.decode(data, type=answer)
     except msgspec.MsgspecError as error:
@@ -35,7 +35,7 @@ def ask(admin: ListenAddress, path: str, answer: type[T], **query: str) -> T:
         ) from error
 
 
-def _get(admin: ListenAddress, path: str) -> bytes:
+def _get(admin: ListenAddress, path: str, option: str) -> bytes:
     try:
         with _OPENER.open(f"http://{admin}{path}", timeout=_PATIENCE_S) as response:
             return bytes(response.read())
@@ -44,14 +44,14 @@ def _get(admin: ListenAddress, path: str) -> bytes:
             raise _refused(admin, error.code, error.read()) from error
     except http.client.HTTPException as error:
         raise AdminError(
-            f"what answers at {admin} does not speak HTTP/1; is it the xDS port? --admin is the other one"
+            f"what answers at {admin} does not speak HTTP/1; is it the xDS port? {option} wants the admin port"
         ) from error
     except (OSError, ValueError) as error:
         reason = getattr(error, "reason", error)
         why = getattr(reason, "strerror", None) or reason
         raise AdminError(
             f"no control plane answers at {admin}: {why}; "
-            "is `trimtab serve` running there? --admin says where to ask, as its own --admin says where to listen"
+            f"is `trimtab serve` running there? {option} says where to ask, as its own --admin says where to listen"
         ) from error
 
 

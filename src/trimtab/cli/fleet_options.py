@@ -35,7 +35,7 @@ class FleetOptions:
     qps: Path | None = None
     """What was measured of requests per second and pod: CSV, or the answer to a Prometheus range query."""
     latency: Path | None = None
-    """The same of the mean latency per pod, in seconds; may be the same CSV file."""
+    """The same of the mean latency per pod: a CSV column latency_ms or latency_s, which may be in the same file, or Prometheus's seconds."""
     requests_per_s: float | None = None
     """Of all clients together, in the place of what was measured or beside its course over time."""
     service_time_ms: float | None = None
@@ -101,11 +101,11 @@ class FleetOptions:
             service = self._service([name for name in offline.services if ":" in name], source)
             return _real_fleet(offline.endpoints(service, self.namespace), f"manifests in {source}")
         address = _admin(source)
-        service = self._service([one.service for one in ask(address, "/debug/services", list[ServiceReport])], source)
+        known = ask(address, "/debug/services", list[ServiceReport], option="--from-cluster")
+        service = self._service([one.service for one in known], source)
         query = {"service": service, "zone": "", "namespace": self.namespace}
-        return _real_fleet(
-            ask(address, "/debug/endpoints", EndpointsReport, **query), f"the control plane at {address}"
-        )
+        report = ask(address, "/debug/endpoints", EndpointsReport, option="--from-cluster", **query)
+        return _real_fleet(report, f"the control plane at {address}")
 
     def _service(self, known: list[str], source: str) -> str:
         if self.service is not None:

@@ -2,6 +2,7 @@
 
 import multiprocessing
 import os
+import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
@@ -88,11 +89,24 @@ def spread(
     if processes <= 1:
         return [_told(work(task), index + 1, len(everything), on_done) for index, task in enumerate(everything)]
     # Spawned, not forked: whoever calls may have threads, such as a progress bar's.
-    with ProcessPoolExecutor(processes, multiprocessing.get_context("spawn")) as pool:
+    with ProcessPoolExecutor(processes, multiprocessing.get_context("spawn"), initializer=_end_with_parent) as pool:
         futures = [pool.submit(work, task) for task in everything]
         for done, _ in enumerate(as_completed(futures), 1):
             _told(None, done, len(everything), on_done)
         return [future.result() for future in futures]
+
+
+def _end_with_parent() -> None:
+    """A worker waits for work at a pipe of which its siblings hold an end as well, so a killed parent would leave all of them
+    waiting for ever."""
+    threading.Thread(target=_outlive, name="parent", daemon=True).start()
+
+
+def _outlive() -> None:
+    parent = multiprocessing.parent_process()
+    assert parent is not None, "this is a worker"
+    parent.join()
+    os._exit(1)
 
 
 def _told(result: Result, done: int, of: int, on_done: OnDone | None) -> Result:

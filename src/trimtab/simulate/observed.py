@@ -25,8 +25,14 @@ class RunningPod(Part, frozen=True, kw_only=True):
     weight: int = 1
 
     def is_called(self, name: str) -> bool:
-        """Whether a monitoring system means this pod by that name: its own, its address or its IP."""
-        return name in (self.name, self.address, self.address.rpartition(":")[0].strip("[]"))
+        """Whether a monitoring system means this pod by that name: its own, its IP, or its IP with any port, such as that of metrics."""
+        ip = _ip(self.address)
+        return name in (self.name, self.address, ip) or (":" in name and _ip(name) == ip)
+
+
+def _ip(address: str) -> str:
+    """Of `IP:port`."""
+    return address.rpartition(":")[0].strip("[]")
 
 
 @dataclass(frozen=True, slots=True)
