@@ -72,6 +72,7 @@ def test_aliases_and_merges_are_resolved() -> None:
         ("? [a]\n: b", "a key must be text"),
         ("{a: &x [1], *x : b}", "a key must be text"),
         ("a: 1\nb: {c: 1, c: 1}", "the key 'c' is there twice"),
+        ('{"a": 1, "b": [{"c": 1, "c": 1}]}', "the key 'c' is there twice"),
         ("1: a\n'1': b", "the key '1' is there twice"),
     ],
 )

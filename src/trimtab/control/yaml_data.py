@@ -5,6 +5,7 @@ interpreter to itself for as long as a large document takes; and it makes dates,
 Kubernetes reads as text.
 """
 
+import json
 import re
 from collections.abc import Callable
 from functools import lru_cache
@@ -38,13 +39,21 @@ def read_documents(text: str) -> list[Any]:
     """The documents in `text`. Raises yaml.YAMLError."""
     if text.lstrip().startswith("{"):
         try:
-            return [msgspec.json.decode(text)]
-        except (msgspec.DecodeError, RecursionError):
+            document = msgspec.json.decode(text)
+            json.loads(text, object_pairs_hook=_expect_distinct_keys)
+            return [document]
+        except (msgspec.DecodeError, RecursionError, ValueError):
             pass  # YAML in JSON's clothes, or a mistake that the YAML parser puts a line and a column to.
     reader = _Reader()
     for event in yaml.parse(text, Loader=_Parser):
         reader.take(event)
     return reader.documents
+
+
+def _expect_distinct_keys(pairs: list[tuple[str, Any]]) -> None:
+    """Of a key that is there twice msgspec takes the last."""
+    if len(dict(pairs)) < len(pairs):
+        raise ValueError
 
 
 def read_document(text: str) -> Any:
