@@ -44,7 +44,7 @@ def channel(
     `fallback` is what plain gRPC is to dial, such as `dns:///payments.prod:8080`, when no control plane could be reached for five
     seconds; the channel returns as soon as one tells it of the service.
 
-    Raises TargetError, BootstrapError or PolicyError.
+    Raises TargetError, BootstrapError or PolicyError, TypeError for a recorder that is none.
     """
     service, connections = described(
         target, credentials, options, compression, policy, bootstrap, control_plane, authority, recorder, fallback

@@ -1,9 +1,12 @@
+from collections.abc import Callable
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from trimtab.errors import PolicyError
-from trimtab.model import OutlierDetection, Policy
+from trimtab.model import ConsistentHash, OutlierDetection, Policy, Shards, Subset, SuccessRate, WeightedRoundRobin
 
 policies = st.builds(
     Policy,
@@ -76,3 +79,99 @@ def test_a_mistake_is_named_with_its_field(fields: object, message: str) -> None
 def test_a_field_nobody_knows_is_answered_with_those_that_exist() -> None:
     with pytest.raises(PolicyError, match="there is no such field; known are strategy, max_connections"):
         Policy.from_mapping({"xyz": 1})
+
+
+@pytest.mark.parametrize(
+    ("made_by", "fields"),
+    [
+        (Policy, {"max_connections": "x"}),
+        (Policy, {"max_connections": 2.5}),
+        (Policy, {"max_connections": None}),
+        (Policy, {"max_requests": True}),
+        (Policy, {"slow_start_s": "10"}),
+        (Policy, {"slow_start_s": True}),
+        (Policy, {"load": None}),
+        (Policy, {"load": "latency"}),
+        (Policy, {"strategy": 5}),
+        (Policy, {"strategy": ""}),
+        (Policy, {"dns": 53}),
+        (Policy, {"fallback": "payments-spare"}),
+        (Policy, {"fallback": (5,)}),
+        (Policy, {"fallback": None}),
+    ],
+    ids=str,
+)
+def test_code_is_told_what_a_mapping_is_told(made_by: Callable[..., Policy], fields: dict[str, Any]) -> None:
+    with pytest.raises(PolicyError) as of_code:
+        made_by(**fields)
+    with pytest.raises(PolicyError) as of_mapping:
+        Policy.from_mapping(fields)
+    assert str(of_code.value) == str(of_mapping.value)
+
+
+@pytest.mark.parametrize(
+    ("part", "name", "fields"),
+    [
+        (SuccessRate, "success_rate", {"step": "0.2"}),
+        (SuccessRate, "success_rate", {"failures": "5xx"}),
+        (OutlierDetection, "outlier_detection", {"max_ejection_percent": 10.5}),
+        (WeightedRoundRobin, "weighted_round_robin", {"update_s": None}),
+        (ConsistentHash, "consistent_hash", {"metadata": 5}),
+        (Shards, "shards", {"label": None}),
+        (Shards, "shards", {"value": 7}),
+        (Subset, "subset", {"above": 1.5}),
+    ],
+    ids=str,
+)
+def test_so_are_the_parts(part: Callable[..., object], name: str, fields: dict[str, Any]) -> None:
+    with pytest.raises(PolicyError) as of_code:
+        part(**fields)
+    with pytest.raises(PolicyError) as of_mapping:
+        Policy.from_mapping({name: fields})
+    assert str(of_code.value) == str(of_mapping.value)
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        (
+            {"success_rate": {"step": 0.2}},
+            "policy.success_rate: expected trimtab.model.SuccessRate or None, got {'step': 0.2}",
+        ),
+        (
+            {"success_rate": Subset()},
+            f"policy.success_rate: expected trimtab.model.SuccessRate or None, got {Subset()!r}",
+        ),
+        ({"outlier_detection": 5}, "policy.outlier_detection: expected trimtab.model.OutlierDetection or None, got 5"),
+        ({"subset": None}, "policy.subset: expected trimtab.model.Subset, got None"),
+        ({"consistent_hash": None}, "policy.consistent_hash: expected trimtab.model.ConsistentHash, got None"),
+        ({"cost": 5}, "policy.cost: expected something to call, or None, got 5"),
+    ],
+)
+def test_what_only_code_can_give_has_its_type(fields: dict[str, Any], message: str) -> None:
+    with pytest.raises(PolicyError) as caught:
+        Policy(**fields)
+    assert str(caught.value) == message
+
+
+def test_code_may_write_what_a_mapping_may() -> None:
+    loose: dict[str, Any] = {"zone": False, "max_connections": 7.0, "slow_start_s": 30, "fallback": ["payments-spare"]}
+    policy = Policy(**loose)
+    assert policy == Policy.from_mapping(loose)
+    assert policy.zone == "off"
+    assert (str(policy.max_connections), str(policy.slow_start_s)) == ("7", "30.0")
+    assert policy.fallback == ("payments-spare",)
+
+
+def test_code_may_give_a_strategy_of_its_own_and_what_is_called() -> None:
+    class Mine:
+        def __init__(self, *_: object) -> None: ...
+
+        def picker(self, nodes: object) -> object:
+            return nodes
+
+    mine, key = Mine(), ConsistentHash(key=len)
+    cases: list[tuple[str, Any]] = [("strategy", mine), ("strategy", Mine), ("cost", len), ("consistent_hash", key)]
+    for name, value in cases:
+        made: Any = Policy(**{name: value})
+        assert getattr(made, name) is value

@@ -1,11 +1,12 @@
 """What a metrics library must offer to record calls and picks. Adapters are in `trimtab.recorders`."""
 
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from .node import Node
 from .pick import Outcome, Pick
 
 
+@runtime_checkable
 class Recorder(Protocol):
     """Told about every call of one service, from any thread; must return at once."""
 

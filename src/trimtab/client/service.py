@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import grpc
 
 from ..balance import Recorder
+from ..errors import PolicyError, TargetError
 from ..model import Policy, ServiceRef
 from . import bootstrap as bootstraps
 from .bootstrap import Bootstrap
@@ -38,8 +39,30 @@ def described(
     recorder: Recorder | None = None,
     fallback: str | None = None,
 ) -> tuple[Service, ConnectionOptions]:
-    """The service to balance and the options of its connections. Raises TargetError or BootstrapError."""
+    """The service to balance and the options of its connections.
+
+    Raises TargetError, BootstrapError or PolicyError, TypeError for a recorder that is none.
+    """
+    _check(policy, recorder, fallback)
     name = str(ServiceRef.parse(target))
     found = bootstraps.find(bootstrap, control_plane)
     connections = connection_options(target, authority, options, credentials, compression)
     return Service(name, found, policy, recorder, fallback), connections
+
+
+def _check(policy: object, recorder: object, fallback: object) -> None:
+    """What is of a wrong type is refused here, not by the first call or in another thread."""
+    if not isinstance(policy, Policy | None):
+        raise PolicyError(
+            f"policy: expected a trimtab.Policy, such as Policy(strategy='p2c'), got {policy!r}; "
+            "Policy.from_mapping makes one of a mapping"
+        )
+    if not isinstance(fallback, str | None):
+        raise TargetError(
+            f"fallback: expected what plain gRPC is to dial, such as 'dns:///payments.prod:8080', got {fallback!r}"
+        )
+    if not isinstance(recorder, Recorder | None):
+        raise TypeError(
+            f"recorder: expected an object with the methods of trimtab.balance.Recorder, got {recorder!r}; "
+            "trimtab.recorders has some"
+        )

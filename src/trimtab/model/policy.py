@@ -2,12 +2,12 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, Protocol, Self
+from typing import Any, Protocol, Self, runtime_checkable
 
 from ..errors import PolicyError
 from .policy_parts import ConsistentHash, OutlierDetection, SuccessRate, WeightedRoundRobin
 from .policy_where import HOST_PORT, Shards, Subset
-from .schema import CODE_ONLY, from_mapping, in_range, one_of, to_mapping
+from .schema import CODE_ONLY, check_fields, from_mapping, in_range, one_of, to_mapping
 
 LOADS = ("in_flight", "peak_ewma", "cost")
 ZONES = ("prefer", "require", "off")
@@ -16,6 +16,7 @@ _SUCCESS_RATE, _WEIGHTED_ROUND_ROBIN, _CONSISTENT_HASH = SuccessRate(), Weighted
 _SUBSET = Subset()
 
 
+@runtime_checkable
 class StrategyObject(Protocol):
     """What this floor knows of a `trimtab.balance.Strategy`."""
 
@@ -30,7 +31,7 @@ StrategyMaker = Callable[[Any, Any], StrategyObject]
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """Balancing policy of one service. Raises PolicyError for a field out of range."""
+    """Balancing policy of one service. Raises PolicyError for a field of another type or out of range."""
 
     strategy: str | StrategyObject | StrategyMaker = "p2c"
     """Which picker: a name from `trimtab.balance.strategies()`. In code also a `trimtab.balance.Strategy`, or what makes one from
@@ -79,6 +80,7 @@ class Policy:
     says so, and 1 is what a request weighs that says nothing."""
 
     def __post_init__(self) -> None:
+        check_fields(self, "policy")
         if not self.strategy:
             raise PolicyError("policy.strategy: expected the name of a strategy, got an empty string")
         one_of("policy.mode", self.mode, ("balance", "passthrough"))

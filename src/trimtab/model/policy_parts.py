@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ..errors import PolicyError
-from .schema import CODE_ONLY, in_range
+from .schema import CODE_ONLY, check_fields, in_range
 
 GRPC_STATUSES = (
     "CANCELLED",
@@ -52,6 +52,7 @@ class SuccessRate:
 
     def __post_init__(self) -> None:
         path = "policy.success_rate"
+        check_fields(self, path)
         in_range(f"{path}.step", self.step, 0.001, 0.5)
         in_range(f"{path}.floor", self.floor, 0.0001, 1)
         in_range(f"{path}.recovery_s", self.recovery_s, 0.1, 86_400)
@@ -87,6 +88,7 @@ class OutlierDetection:
 
     def __post_init__(self) -> None:
         path = "policy.outlier_detection"
+        check_fields(self, path)
         for name in ("interval_s", "base_ejection_time_s", "max_ejection_time_s"):
             in_range(f"{path}.{name}", getattr(self, name), 0.001, 315_576_000_000)
         for name in ("max_ejection_percent", "failure_percentage_threshold"):
@@ -119,6 +121,7 @@ class WeightedRoundRobin:
 
     def __post_init__(self) -> None:
         path = "policy.weighted_round_robin"
+        check_fields(self, path)
         in_range(f"{path}.blackout_s", self.blackout_s, 0, 86_400)
         in_range(f"{path}.expiration_s", self.expiration_s, 0.1, 86_400)
         in_range(f"{path}.update_s", self.update_s, 0.1, 86_400)
@@ -139,4 +142,5 @@ class ConsistentHash:
     """What to hash by, from the `trimtab.balance.Request`; only in code, before all others."""
 
     def __post_init__(self) -> None:
+        check_fields(self, "policy.consistent_hash")
         in_range("policy.consistent_hash.bound", self.bound, 1, 1000)

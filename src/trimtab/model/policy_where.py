@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ..errors import PolicyError
-from .schema import CODE_ONLY, in_range, one_of
+from .schema import CODE_ONLY, check_fields, in_range, one_of
 from .target import LABEL_KEY
 
 UNMATCHED = ("fail", "any")
@@ -34,6 +34,7 @@ class Shards:
     """The shard, from the `trimtab.balance.Request`, None for any; only in code, before all others."""
 
     def __post_init__(self) -> None:
+        check_fields(self, "policy.shards")
         if not LABEL_KEY.fullmatch(self.label):
             raise PolicyError(f"policy.shards.label: {self.label!r} is not the key of a Pod label")
         one_of("policy.shards.unmatched", self.unmatched, UNMATCHED)
@@ -54,6 +55,7 @@ class Subset:
     """The smallest part."""
 
     def __post_init__(self) -> None:
+        check_fields(self, "policy.subset")
         one_of("policy.subset.mode", self.mode, ("auto", "off"))
         for name in ("above", "clients_per_endpoint", "least"):
             in_range(f"policy.subset.{name}", getattr(self, name), 1)

@@ -1,14 +1,15 @@
 """Frozen dataclasses from plain mappings and back, with errors that name the field.
 
-The same schema is read from an annotation, a config file and an xDS TypedStruct; so there is one reader, and its messages are
-the same everywhere.
+The same schema is read from an annotation, a config file, an xDS TypedStruct and what code constructs; so there is one check of
+fields, and its messages are the same everywhere.
 """
 
 import dataclasses
 import difflib
 import types
 import typing
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from functools import cache
 from typing import Any, TypeVar
 
 from ..errors import PolicyError
@@ -16,6 +17,8 @@ from ..errors import PolicyError
 T = TypeVar("T")
 
 _EXPECTED = {int: "an integer", float: "a number", str: "a string", bool: "true or false"}
+_WRITTEN = frozenset({*_EXPECTED, tuple})
+"""The types of fields that mappings have in some form."""
 
 
 CODE_ONLY: Mapping[str, bool] = types.MappingProxyType({"code_only": True})
@@ -26,12 +29,21 @@ def from_mapping(schema: type[T], value: object, path: str) -> T:
     """A `schema` dataclass from a mapping such as YAML or JSON gives. Raises PolicyError naming the field."""
     if not isinstance(value, Mapping):
         raise PolicyError(f"{path}: expected a mapping of fields, got {value!r}")
-    hints = typing.get_type_hints(schema)
+    options = _options(typing.cast(Any, schema))
     written = [field.name for field in dataclasses.fields(typing.cast(Any, schema)) if _is_written(field)]
     for name in value:
         if name not in written:
             raise PolicyError(f"{path}.{name}: there is no such field; {_suggest(str(name), written)}")
-    return schema(**{name: _convert(hints[name], item, f"{path}.{name}") for name, item in value.items()})
+    return schema(**{name: _convert(options[name], item, f"{path}.{name}") for name, item in value.items()})
+
+
+def check_fields(value: Any, path: str) -> None:
+    """Hold a schema dataclass that code constructs to the types of its fields, as `from_mapping` does with what is written, and
+    set right what has another form: 30 for 30.0, a list for a tuple. For its `__post_init__`. Raises PolicyError."""
+    for name, options in _options(typing.cast(Any, type(value))).items():
+        item = getattr(value, name)
+        if (right := _constructed(options, item, f"{path}.{name}")) is not item:
+            object.__setattr__(value, name, right)
 
 
 def to_mapping(value: Any) -> dict[str, Any]:
@@ -71,8 +83,35 @@ def _plain(value: Any) -> Any:
     return list(value) if isinstance(value, tuple) else value
 
 
-def _convert(hint: Any, value: object, path: str) -> object:
-    options = typing.get_args(hint) if isinstance(hint, types.UnionType) else (hint,)
+@cache
+def _options(schema: Hashable) -> Mapping[str, Sequence[Any]]:
+    """By field the types that it may have."""
+    hints = typing.get_type_hints(typing.cast(type[Any], schema)).items()
+    return {name: typing.get_args(hint) if isinstance(hint, types.UnionType) else (hint,) for name, hint in hints}
+
+
+def _constructed(options: Sequence[Any], value: object, path: str) -> object:
+    """What only code can give, a part of a policy or a callable, is taken as it is; the rest as if it were written."""
+    if type(value) in options:
+        # The common case; asking a protocol is slow.
+        return value
+    for option in options:
+        kind = typing.get_origin(option) or option
+        if kind not in _WRITTEN and isinstance(value, kind):
+            return value
+    if dataclasses.is_dataclass(options[0]):
+        raise PolicyError(f"{path}: expected {_named(options)}, got {value!r}")
+    if typing.get_origin(options[0]) is Callable:
+        raise PolicyError(f"{path}: expected something to call, or None, got {value!r}")
+    return _convert(options, value, path)
+
+
+def _named(options: Sequence[Any]) -> str:
+    """The parts of a policy that a field takes, for people."""
+    return " or ".join("None" if option is types.NoneType else f"trimtab.model.{option.__name__}" for option in options)
+
+
+def _convert(options: Sequence[Any], value: object, path: str) -> object:
     if value is None and type(None) in options:
         return None
     kind = next(option for option in options if option is not type(None))
