@@ -29,6 +29,17 @@ def test_a_service_with_several_ports_is_known_only_with_its_port() -> None:
     assert len(filled.service_ports()) == 2
 
 
+def test_a_port_with_a_long_name_is_known_by_it() -> None:
+    filled = catalog(service(ServicePortSpec(8080, "grpc-for-internal-callers")))
+    assert filled.get(ServiceRef.parse("payments.prod:grpc-for-internal-callers")) is port(filled)
+
+
+def test_a_number_means_the_port_of_this_number_not_the_one_that_is_named_so() -> None:
+    filled = catalog(service(ServicePortSpec(8080, "grpc"), ServicePortSpec(9000, "8080")))
+    assert port(filled).ref.port == "8080"
+    assert port(filled, ServiceRef("payments", "prod", "9000")).names == (ServiceRef("payments", "prod", "9000"),)
+
+
 def test_an_external_name_is_its_name_at_the_ports_of_the_service() -> None:
     external = service(ServicePortSpec(8080, "pg"), type="ExternalName", external_name="db.example")
     filled = catalog(external, endpoint_slice(endpoint("10.0.0.1")))

@@ -24,8 +24,9 @@ def test_all_forms_of_a_name_mean_the_same_service(target: str) -> None:
     assert ServiceRef.parse(target) == PAYMENTS
 
 
-def test_a_port_may_be_given_by_name() -> None:
-    assert ServiceRef.parse("payments.prod:grpc") == ServiceRef("payments", "prod", "grpc")
+@pytest.mark.parametrize("name", ["grpc", "g", "grpc-for-internal-callers", "8080-tls", "a--b", "p" * 63])
+def test_a_port_may_be_given_by_any_name_that_a_service_may_give_it(name: str) -> None:
+    assert ServiceRef.parse(f"payments.prod:{name}") == ServiceRef("payments", "prod", name)
 
 
 def test_a_service_with_one_port_needs_none() -> None:
@@ -74,6 +75,11 @@ def test_a_reference_prints_as_the_target_it_came_from(target: str) -> None:
         ("payments.prod:", "neither a port number nor a port name"),
         ("payments.prod:not_a_port", "neither a port number nor a port name"),
         ("payments.prod:²", "neither a port number nor a port name"),
+        ("payments.prod:GRPC", "neither a port number nor a port name"),
+        ("payments.prod:-grpc", "neither a port number nor a port name"),
+        ("payments.prod:grpc-", "neither a port number nor a port name"),
+        ("payments.prod:grpc.tls", "neither a port number nor a port name"),
+        ("payments.prod:" + "p" * 64, "neither a port number nor a port name"),
         ("pay_ments.prod:8080", "not a DNS label"),
         ("payments..prod:8080", "not the name of a Kubernetes service"),
         ("payments.-prod:8080", "not a DNS label"),

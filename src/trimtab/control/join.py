@@ -76,7 +76,8 @@ def _join_port(
     name, namespace = service.metadata.name, service.metadata.namespace
     ref = ServiceRef(name, namespace, str(port.port))
     names = [ref]
-    if port.name:
+    if port.name and not port.name.isdigit():
+        # Kubernetes allows a name of digits alone; in a target they are a number, maybe that of another port.
         names.append(ServiceRef(name, namespace, port.name))
     if alone:
         names.append(ServiceRef(name, namespace))

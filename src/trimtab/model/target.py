@@ -2,8 +2,9 @@
 
 `xds:///payments.prod:8080`, `payments.prod:grpc` (port name), `payments.prod.svc.cluster.local:8080`, `payments.prod`
 (a service with one port) and `payments` (own namespace) are forms of the same name. Each may end in `/shard=7`: only the
-endpoints whose Pods have that label. Naming rules: RFC 1123 labels for service and namespace, RFC 6335 for port names, and
-those of Kubernetes' label selectors, as Kubernetes validates them.
+endpoints whose Pods have that label. Naming rules, as Kubernetes validates them: RFC 1123 labels for service, namespace and port
+of the service (the 15 characters of RFC 6335 are for ports of containers), and those of label selectors. A port of digits alone is
+a number.
 """
 
 import re
@@ -13,7 +14,6 @@ from functools import lru_cache
 from ..errors import TargetError
 
 _LABEL = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
-_PORT_NAME = re.compile(r"(?=.*[a-z])[a-z0-9]([-a-z0-9]{0,13}[a-z0-9])?")
 _LENGTH_MAX = 1024
 """Characters in a target: more than any name in Kubernetes can take, and few enough to keep."""
 _LABEL_VALUE = re.compile(r"([A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?)?")
@@ -110,6 +110,6 @@ def _split_port(name: str, target: str) -> tuple[str, str | None]:
         if not 1 <= int(port) <= 65535:
             raise TargetError(f"target {target!r}: port {port} is not between 1 and 65535")
         return host, str(int(port))
-    if not _PORT_NAME.fullmatch(port):
+    if not _LABEL.fullmatch(port):
         raise TargetError(f"target {target!r}: {port!r} is neither a port number nor a port name; {_EXPECTED}")
     return host, port
