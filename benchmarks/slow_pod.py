@@ -6,13 +6,12 @@ nobody, Envoys beside them. Contenders take turns in every round, with the same 
 
 import asyncio
 import json
-import random
 import socket
 import statistics
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
@@ -21,6 +20,7 @@ from rich.console import Console
 from rich.table import Table
 
 from .bench_fleet import BenchFleet, fleet_of
+from .client_process import Process, ask, client, connected, direct
 
 ENVOY = Path(".venv-envoy/bin/envoy")
 """`make clients` puts it there."""
@@ -41,14 +41,18 @@ async def run(console: Console) -> None:
             for slowdown in slowdowns
         ]
         fleet = stack.enter_context(fleet_of(commands))
-        targets = [{BASE: _addresses(fleet), OURS: fleet.control_plane} for _ in range(CLIENTS)]
+        targets = [{BASE: direct(fleet), OURS: fleet.control_plane} for _ in range(CLIENTS)]
         if await asyncio.to_thread(ENVOY.exists):
             shared = stack.enter_context(_envoy(fleet))
             for target in targets:
                 target |= {OWN: stack.enter_context(_envoy(fleet)), SHARED: shared}
         else:
             console.print(f"Without {ENVOY} there is no Envoy to compare with: `make clients` installs it.")
-        clients = [stack.enter_context(_client(index, target)) for index, target in enumerate(targets)]
+        clients = [
+            stack.enter_context(client("slow_pod_client", _settings(index, target)))
+            for index, target in enumerate(targets)
+        ]
+        await connected(clients)
         p99_s: dict[str, list[float]] = {name: [] for name in targets[0]}
         mean_s: dict[str, list[float]] = {name: [] for name in targets[0]}
         for round_number in range(ROUNDS):
@@ -59,17 +63,12 @@ async def run(console: Console) -> None:
     _print(console, p99_s, mean_s)
 
 
-async def _measure(clients: list["subprocess.Popen[str]"], contender: str, seed: int) -> list[float]:
-    def ask(client: "subprocess.Popen[str]") -> list[float]:
-        assert client.stdin is not None
-        assert client.stdout is not None
-        client.stdin.write(json.dumps({"contender": contender, "seed": seed}) + "\n")
-        client.stdin.flush()
-        latencies: list[float] = json.loads(client.stdout.readline())
-        return latencies
+async def _measure(clients: Sequence[Process], contender: str, seed: int) -> list[float]:
+    return [latency for answer in await ask(clients, contender, seed) for latency in answer]
 
-    answers = await asyncio.gather(*(asyncio.to_thread(ask, client) for client in clients))
-    return [latency for answer in answers for latency in answer]
+
+def _settings(index: int, targets: Mapping[str, str]) -> dict[str, Any]:
+    return {"targets": targets, "rate": REQUESTS_PER_S / CLIENTS, "duration_s": DURATION_S, "name": str(index)}
 
 
 def _print(console: Console, p99_s: Mapping[str, list[float]], mean_s: Mapping[str, list[float]]) -> None:
@@ -89,20 +88,6 @@ def _print(console: Console, p99_s: Mapping[str, list[float]], mean_s: Mapping[s
             f"{statistics.median(ratios):.2f} ({min(ratios):.2f} – {max(ratios):.2f})",
         )
     console.print(table)
-
-
-@contextmanager
-def _client(index: int, targets: Mapping[str, str]) -> "Iterator[subprocess.Popen[str]]":
-    settings = {"targets": targets, "rate": REQUESTS_PER_S / CLIENTS, "duration_s": DURATION_S, "index": index}
-    command = [sys.executable, "-m", "benchmarks.slow_pod_client", json.dumps(settings)]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdin is not None
-        yield process
-        process.stdin.close()
-
-
-def _addresses(fleet: BenchFleet) -> str:
-    return "ipv4:" + ",".join(f"127.0.0.1:{port}" for port in fleet.ports)
 
 
 @contextmanager
@@ -161,12 +146,3 @@ def _envoy_config(fleet: BenchFleet, port: int) -> dict[str, Any]:
 
 def _address(port: int) -> dict[str, Any]:
     return {"socket_address": {"address": "127.0.0.1", "port_value": port}}
-
-
-def arrivals(seed: str, rate: float, duration_s: float) -> Iterator[float]:
-    """Poisson arrivals, in seconds from the start."""
-    rng = random.Random(seed)
-    at_s = rng.expovariate(rate)
-    while at_s < duration_s:
-        yield at_s
-        at_s += rng.expovariate(rate)

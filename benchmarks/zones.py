@@ -4,22 +4,20 @@ On loopback no zone is further away than another: what a crossing costs in a clo
 """
 
 import asyncio
-import json
 import os
 import statistics
-import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Sequence
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass
-from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 
 from .bench_fleet import BenchFleet, fleet_of, node_of
+from .client_process import Process, ask, client, connected, direct
 
 ZONES = ("a", "b", "c")
 PODS_PER_ZONE, WORKERS, CLIENTS_PER_ZONE = 2, 4, 2
@@ -55,9 +53,7 @@ async def run(console: Console) -> None:
             for zone in ZONES
             for index in range(CLIENTS_PER_ZONE)
         ]
-        for _, client in clients:
-            assert client.stdout is not None
-            await asyncio.to_thread(client.stdout.readline)
+        await connected([process for _, process in clients])
         await asyncio.sleep(max(0.0, warm_at - time.monotonic()))
         runs: dict[str, list[Sequence[tuple[str, Call]]]] = {name: [] for name in CONTENDERS}
         for number in range(ROUNDS):
@@ -73,20 +69,10 @@ async def run(console: Console) -> None:
         _print_loss(console, await measuring, killed_at)
 
 
-async def _measure(
-    clients: "Sequence[tuple[str, subprocess.Popen[str]]]", contender: str, seed: int
-) -> Sequence[tuple[str, Call]]:
+async def _measure(clients: Sequence[tuple[str, Process]], contender: str, seed: int) -> Sequence[tuple[str, Call]]:
     """All calls, each with the zone of its client."""
 
-    def ask(client: "subprocess.Popen[str]") -> list[list[Any]]:
-        assert client.stdin is not None
-        assert client.stdout is not None
-        client.stdin.write(json.dumps({"contender": contender, "seed": seed}) + "\n")
-        client.stdin.flush()
-        calls: list[list[Any]] = json.loads(client.stdout.readline())
-        return calls
-
-    answers = await asyncio.gather(*(asyncio.to_thread(ask, client) for _, client in clients))
+    answers = await ask([process for _, process in clients], contender, seed)
     return [(zone, Call(*call)) for (zone, _), calls in zip(clients, answers, strict=True) for call in calls]
 
 
@@ -126,21 +112,11 @@ def _print_loss(console: Console, calls: Sequence[tuple[str, Call]], killed_at: 
     )
 
 
-@contextmanager
-def _client(zone: str, name: str, fleet: BenchFleet) -> "Iterator[subprocess.Popen[str]]":
+def _client(zone: str, name: str, fleet: BenchFleet) -> AbstractContextManager[Process]:
     settings = {
-        "targets": {
-            PREFER: fleet.control_plane,
-            OFF: fleet.control_plane,
-            ROUND_ROBIN: "ipv4:" + ",".join(f"127.0.0.1:{port}" for port in fleet.ports),
-        },
+        "targets": {PREFER: fleet.control_plane, OFF: fleet.control_plane, ROUND_ROBIN: direct(fleet)},
         "rate": REQUESTS_PER_S / len(ZONES) / CLIENTS_PER_ZONE,
         "duration_s": DURATION_S,
         "name": name,
     }
-    command = [sys.executable, "-m", "benchmarks.zones_client", json.dumps(settings)]
-    env = {**os.environ, "NODE_NAME": node_of(zone)}
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=env) as process:
-        assert process.stdin is not None
-        yield process
-        process.stdin.close()
+    return client("zones_client", settings, {**os.environ, "NODE_NAME": node_of(zone)})
