@@ -111,23 +111,6 @@ def test_every_pick_can_be_traced_and_every_endpoint_explained(ads: AdsServer, b
     assert Counter(state.success for state in states) == {1.0: 3}
 
 
-def test_cost_is_declared_and_corrected_while_the_call_runs(ads: AdsServer, backends: Backends) -> None:
-    assign(ads, backends(1))
-    with opened(ads, Policy(load="cost")) as channel:
-        call = channel.unary_unary(ECHO)
-        call(b"hello", wait_for_ready=True)
-        weight = trimtab.Cost(800)
-        with trimtab.attributes(cost=weight):
-            future = call.future(b"slow")
-        (state,) = channel.explain()
-        assert state.load == 800
-        weight.amount = 250
-        (state,) = channel.explain()
-        assert state.load == 250
-        future.cancel()
-        eventually(lambda: channel.explain()[0].load == 0)
-
-
 def test_connecting_takes_as_long_as_the_served_policy_allows(world: World, ads: AdsServer) -> None:
     with socket.create_server(("127.0.0.1", 0)) as mute, AdsServer() as other:
         # It takes connections and never says a word of HTTP/2.

@@ -5,15 +5,18 @@ and without wait-for-ready it waits 15 s, as long as gRPC and Envoy wait for a r
 refusal.
 """
 
+import logging
 import time
 from collections.abc import Callable
 
 import grpc
 
 from ..balance import Connectivity, Pick, Request
-from ..errors import ControlPlaneUnreachable, TooManyRequests, TrimtabError, Unavailable
+from ..errors import ControlPlaneUnreachable, TooManyRequests, Unavailable
 from .cluster import Cluster
 from .loop import Loop, Timer
+
+logger = logging.getLogger(__name__)
 
 MAX_WAIT_S = 15.0
 """gRPC's xDS resource timer (gRFC A88) and Envoy's default initial_fetch_timeout."""
@@ -25,7 +28,7 @@ _READY = Connectivity.READY
 class Refusal(Exception):
     """Why a call got no node, in gRPC's terms."""
 
-    def __init__(self, code: grpc.StatusCode, details: str, cause: TrimtabError | None = None) -> None:
+    def __init__(self, code: grpc.StatusCode, details: str, cause: Exception | None = None) -> None:
         super().__init__(details)
         self.code = code
         self.details = details
@@ -96,6 +99,11 @@ class Placement:
         except TooManyRequests as error:
             # Not even who waits for ready waits for this: there are endpoints, and they have enough to do.
             self._refuse(Refusal(grpc.StatusCode.UNAVAILABLE, str(error), error))
+            return
+        except Exception as error:
+            # A strategy, key or cost of the user's own. Whose call it is must not wait for ever, nor anybody else who waits.
+            logger.exception("a call could not be placed")
+            self._refuse(Refusal(grpc.StatusCode.UNKNOWN, f"the call could not be placed: {error!r}", error))
             return
         if pick is not None:
             self.cancel()

@@ -29,6 +29,15 @@ StrategyMaker = Callable[[Any, Any], StrategyObject]
 """A strategy from a policy and a random number generator."""
 
 
+class CostObject(Protocol):
+    """What this floor knows of a `trimtab.Cost`."""
+
+    @property
+    def amount(self) -> float:
+        """What the call weighs."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Policy:
     """Balancing policy of one service. Raises PolicyError for a field of another type or out of range."""
@@ -75,9 +84,10 @@ class Policy:
     """`passthrough`: calls go where plain gRPC would send them, to what DNS says of the service."""
     dns: str = ""
     """What DNS is asked for then, HOST:PORT; empty: the service's own name and port."""
-    cost: Callable[[Any], float] | None = field(default=None, metadata=CODE_ONLY)
+    cost: Callable[[Any], float | CostObject] | None = field(default=None, metadata=CODE_ONLY)
     """What a `trimtab.balance.Request` weighs where `load` is `cost`; only in code. Without it the request's attribute `cost`
-    says so, and 1 is what a request weighs that says nothing."""
+    says so, and 1 is what a request weighs that says nothing. A `trimtab.Cost` corrects it while the call runs: one that this
+    returns, or one in the attribute, which takes over the number that this returns."""
 
     def __post_init__(self) -> None:
         check_fields(self, "policy")
