@@ -1,34 +1,16 @@
-"""A real API server with a namespace to work in, and what tests do there."""
+"""What tests do in a cluster."""
 
-import contextlib
 import json
-from collections.abc import AsyncIterator
 from pathlib import Path
-
-import pytest
 
 from tests.control.kube.following import PAYMENTS, Follower
 from tests.control.kube.json_objects import Json, service
-from tests.kube.real_api_server import ADMIN, RealApiServer, assets, real_api_server
+from tests.kube.api_server import ADMIN, ApiServer
 from trimtab.control.kube.kinds import Kind
 from trimtab.model import Endpoint
 
-needs_api_server = [
-    pytest.mark.skipif(
-        assets() is None, reason="KUBEBUILDER_ASSETS does not name a folder with etcd and kube-apiserver"
-    ),
-    pytest.mark.timeout(600),
-]
 READY_AT = "2026-01-01T00:00:00Z"
-PROD: Json = {"kind": "Namespace", "apiVersion": "v1", "metadata": {"name": "prod"}}
-
-
-@contextlib.asynccontextmanager
-async def cluster(folder: Path) -> AsyncIterator[RealApiServer]:
-    """A server with a namespace to work in."""
-    async with real_api_server(folder) as api:
-        await api.put(PROD)
-        yield api
+RBAC = "rbac.authorization.k8s.io"
 
 
 def shop_service() -> Json:
@@ -43,8 +25,9 @@ async def follow_until(follower: Follower, *wanted: str) -> None:
     await follower.until(lambda: follower.addresses() == sorted(wanted))
 
 
-def kubeconfig(api: RealApiServer, folder: Path) -> Path:
-    cluster = {"server": api.url, "certificate-authority": str(folder / "ca.crt")}
+def kubeconfig(api: ApiServer) -> Path:
+    """One that makes whoever uses it the administrator."""
+    cluster = {"server": api.url, "certificate-authority": str(api.folder / "ca.crt")}
     config = {
         "apiVersion": "v1",
         "kind": "Config",
@@ -53,31 +36,30 @@ def kubeconfig(api: RealApiServer, folder: Path) -> Path:
         "clusters": [{"name": "test", "cluster": cluster}],
         "users": [{"name": "test", "user": {"token": ADMIN}}],
     }
-    path = folder / "kubeconfig"
+    path = api.folder / "kubeconfig"
     path.write_text(json.dumps(config))
     return path
 
 
-async def permit(api: RealApiServer, *kinds: Kind) -> None:
+async def permit(api: ApiServer, *kinds: Kind) -> None:
     """Let TRIMTAB follow these kinds."""
-    group = "rbac.authorization.k8s.io"
     rules = [
         {"apiGroups": [kind.group], "resources": [kind.resource], "verbs": ["get", "list", "watch"]} for kind in kinds
     ]
-    role = {"kind": "ClusterRole", "apiVersion": f"{group}/v1", "metadata": {"name": "trimtab"}, "rules": rules}
+    role = {"kind": "ClusterRole", "apiVersion": f"{RBAC}/v1", "metadata": {"name": "trimtab"}, "rules": rules}
     await api.put(role)
     await api.put(
         {
             "kind": "ClusterRoleBinding",
-            "apiVersion": f"{group}/v1",
+            "apiVersion": f"{RBAC}/v1",
             "metadata": {"name": "trimtab"},
-            "roleRef": {"apiGroup": group, "kind": "ClusterRole", "name": "trimtab"},
-            "subjects": [{"kind": "User", "name": "trimtab", "apiGroup": group}],
+            "roleRef": {"apiGroup": RBAC, "kind": "ClusterRole", "name": "trimtab"},
+            "subjects": [{"kind": "User", "name": "trimtab", "apiGroup": RBAC}],
         }
     )
 
 
-async def running_pod(api: RealApiServer, name: str, address: str, *, on: str = "n1", **labels: str) -> str:
+async def running_pod(api: ApiServer, name: str, address: str, *, on: str = "n1", **labels: str) -> str:
     """A Pod as a kubelet leaves it, without one; its uid."""
     metadata = {"name": name, "namespace": "prod", "labels": {"app": "payments", **labels}}
     containers = [{"name": "c", "image": "i", "ports": [{"containerPort": 9090}]}]

@@ -1,6 +1,24 @@
-"""For every test that starts servers."""
+"""For every test here: it runs against the pretended API server, and against a real one where there is one."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
 
 import pytest
+
+from tests.control.kube.json_objects import Json
+from tests.kube.api_server import ApiServer
+from tests.kube.pretended_api_server import pretended_api_server
+from tests.kube.real_api_server import REAL
+
+_PROD: Json = {"kind": "Namespace", "apiVersion": "v1", "metadata": {"name": "prod"}}
+
+
+@pytest.fixture(params=[pytest.param(pretended_api_server, id="pretended"), REAL])
+async def api(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[ApiServer]:
+    """A server with a namespace to work in."""
+    async with request.param(tmp_path) as server:
+        await server.put(_PROD)
+        yield server
 
 
 @pytest.fixture(autouse=True)

@@ -3,24 +3,20 @@
 import asyncio
 import contextlib
 import os
-import socket
-import ssl
 import subprocess
 from collections.abc import AsyncIterator, Iterator
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import aiohttp
-import trustme
+import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-from trimtab.control.kube.access import Access, AccessSource
+from tests.kube.api_server import ADMIN, USERS, ApiServer
+from tests.kube.server_certificate import server_certificate
+from tests.ports import HeldPort
 
-ADMIN, TRIMTAB = "admin-token", "trimtab-token"
 START_S = 180.0
-Json = dict[str, Any]
 
 
 def assets() -> Path | None:
@@ -29,91 +25,81 @@ def assets() -> Path | None:
     return folder if (folder / "etcd").exists() and (folder / "kube-apiserver").exists() else None
 
 
-@dataclass
-class RealApiServer:
-    """A running API server."""
+class RealApiServer(ApiServer):
+    """kube-apiserver, with an etcd that runs already."""
 
-    url: str
-    tls: ssl.SSLContext
-    folder: Path
-    binaries: Path
+    def __init__(self, command: list[str], url: str, folder: Path) -> None:
+        super().__init__(url, server_certificate(folder), folder)
+        self._command = command
+        self._running: subprocess.Popen[bytes] | None = None
+        self._ending = contextlib.ExitStack()
 
-    def access(self, token: str = ADMIN) -> AccessSource:
-        return AccessSource(lambda _: Access(self.url, self.tls, {"Authorization": f"Bearer {token}"}))
+    async def start(self) -> None:
+        """Start it, and wait until it is ready."""
+        log = self.folder / "api.log"
+        self._running = self._ending.enter_context(process(self._command, log))
+        async with _patience(log):
+            while not await self._is_ready():
+                assert self._running.poll() is None, "kube-apiserver ended"
+                await asyncio.sleep(0.2)
 
-    async def check(self, path: str) -> None:
-        """Raises AssertionError unless a health check says that all is well."""
-        headers = {"Authorization": f"Bearer {ADMIN}"}
-        async with (
-            aiohttp.ClientSession() as session,
-            session.get(self.url + path, headers=headers, ssl=self.tls) as response,
-        ):
-            assert response.status == 200, f"{path}: {response.status} {await response.text()}"
+    async def stop(self) -> None:
+        # In a thread: it waits for those who still watch, and they run here.
+        await asyncio.to_thread(self._ending.close)
 
-    async def request(self, method: str, path: str, body: Json | None = None) -> Json:
-        """One request as an administrator. Raises AssertionError with what the server said."""
-        headers = {"Authorization": f"Bearer {ADMIN}"}
-        if method == "PATCH":
-            headers["Content-Type"] = "application/merge-patch+json"
-        async with (
-            aiohttp.ClientSession() as session,
-            session.request(method, self.url + path, json=body, headers=headers, ssl=self.tls) as response,
-        ):
-            if response.status >= 400:
-                raise AssertionError(f"{method} {path}: {response.status} {await response.text()}")
-            return dict(await response.json())
+    async def restart(self) -> None:
+        assert self._running is not None
+        self._running.kill()
+        await self.stop()
+        await self.start()
 
-    async def put(self, item: Json) -> Json:
-        """Create an object, or replace it."""
-        path = collection(item)
-        name = item["metadata"]["name"]
+    async def _is_ready(self) -> bool:
         try:
-            known = await self.request("GET", f"{path}/{name}")
-        except AssertionError:
-            return await self.request("POST", path, item)
-        version = {"resourceVersion": known["metadata"]["resourceVersion"]}
-        return await self.request("PUT", f"{path}/{name}", {**item, "metadata": {**item["metadata"], **version}})
-
-    async def delete(self, item: Json) -> None:
-        await self.request("DELETE", f"{collection(item)}/{item['metadata']['name']}")
-
-
-def collection(item: Json) -> str:
-    """The path of the collection that an object belongs to."""
-    version = item["apiVersion"]
-    root = f"/apis/{version}" if "/" in version else f"/api/{version}"
-    plural = item["kind"].lower() + "s"
-    namespace = item["metadata"].get("namespace")
-    return f"{root}/namespaces/{namespace}/{plural}" if namespace else f"{root}/{plural}"
+            ready = await self.ask("GET", "/readyz")
+            # The first Service to get an address: from now on others get one too.
+            first = await self.ask("GET", "/api/v1/namespaces/default/services/kubernetes")
+        except (aiohttp.ClientError, OSError):
+            return False
+        return ready.status == 200 and first.status == 200
 
 
 @contextlib.asynccontextmanager
-async def real_api_server(folder: Path) -> AsyncIterator[RealApiServer]:
+async def real_api_server(folder: Path) -> AsyncIterator[ApiServer]:
     """Start both, wait until the API server is ready, and end both."""
     binaries = assets()
     assert binaries is not None
-    ca = trustme.CA()
-    issued = ca.issue_cert("127.0.0.1", "localhost")
-    _write_keys(folder, ca, issued)
-    (folder / "tokens.csv").write_text(f'{ADMIN},admin,1,"system:masters"\n{TRIMTAB},trimtab,2\n')
-    client, peer, secure = _free_port(), _free_port(), _free_port()
-    etcd = [
-        str(binaries / "etcd"),
-        f"--data-dir={folder / 'etcd'}",
-        f"--listen-client-urls=http://127.0.0.1:{client}",
-        f"--advertise-client-urls=http://127.0.0.1:{client}",
-        f"--listen-peer-urls=http://127.0.0.1:{peer}",
-        "--unsafe-no-fsync",
-    ]
-    api = [
-        str(binaries / "kube-apiserver"),
-        f"--etcd-servers=http://127.0.0.1:{client}",
+    with HeldPort() as client, HeldPort() as peer, HeldPort() as secure:
+        etcd = [
+            str(binaries / "etcd"),
+            f"--data-dir={folder / 'etcd'}",
+            f"--listen-client-urls=http://{client.address}",
+            f"--advertise-client-urls=http://{client.address}",
+            f"--listen-peer-urls=http://{peer.address}",
+            "--unsafe-no-fsync",
+        ]
+        server = RealApiServer(
+            [str(binaries / "kube-apiserver"), f"--etcd-servers=http://{client.address}", *_flags(folder, secure.port)],
+            f"https://{secure.address}",
+            folder,
+        )
+        _write_accounts(folder)
+        with process(etcd, folder / "etcd.log") as running:
+            await _etcd_ready(f"http://{client.address}/health", running, folder / "etcd.log")
+            try:
+                await server.start()
+                yield server
+            finally:
+                await server.stop()
+
+
+def _flags(folder: Path, port: int) -> list[str]:
+    return [
         "--bind-address=127.0.0.1",
         # Without it the address is that of the default route, which a sandbox may not have.
         "--advertise-address=127.0.0.1",
         # Nobody is to reach it through its own Service, and loopback addresses are no endpoints.
         "--endpoint-reconciler-type=none",
-        f"--secure-port={secure}",
+        f"--secure-port={port}",
         f"--cert-dir={folder}",
         f"--tls-cert-file={folder / 'server.crt'}",
         f"--tls-private-key-file={folder / 'server.key'}",
@@ -126,17 +112,12 @@ async def real_api_server(folder: Path) -> AsyncIterator[RealApiServer]:
         # There is no controller that would make service accounts.
         "--disable-admission-plugins=ServiceAccount",
     ]
-    tls = ssl.create_default_context(cadata=ca.cert_pem.bytes().decode())
-    server = RealApiServer(f"https://127.0.0.1:{secure}", tls, folder, binaries)
-    with process(etcd, folder / "etcd.log"), process(api, folder / "api.log") as running:
-        await _ready(server, running, folder / "api.log")
-        yield server
 
 
 @contextlib.contextmanager
 def process(command: list[str], log: Path) -> "Iterator[subprocess.Popen[bytes]]":
-    """A process that writes to a log, and is ended in the end."""
-    with log.open("wb") as file, subprocess.Popen(command, stdout=file, stderr=subprocess.STDOUT) as started:
+    """A process that writes to the end of a log, and is ended in the end."""
+    with log.open("ab") as file, subprocess.Popen(command, stdout=file, stderr=subprocess.STDOUT) as started:
         try:
             yield started
         finally:
@@ -147,22 +128,38 @@ def process(command: list[str], log: Path) -> "Iterator[subprocess.Popen[bytes]]
                 started.kill()
 
 
-async def _ready(server: RealApiServer, running: "subprocess.Popen[bytes]", log: Path) -> None:
-    async with asyncio.timeout(START_S):
+async def _etcd_ready(url: str, running: "subprocess.Popen[bytes]", log: Path) -> None:
+    async with _patience(log), aiohttp.ClientSession() as session:
         while True:
-            assert running.poll() is None, f"kube-apiserver ended, see {log}"
-            with contextlib.suppress(AssertionError, aiohttp.ClientError, OSError):
-                await server.check("/readyz")
-                # The first Service to get an address: from now on others get one too.
-                await server.request("GET", "/api/v1/namespaces/default/services/kubernetes")
-                return
-            await asyncio.sleep(0.2)
+            assert running.poll() is None, "etcd ended"
+            with contextlib.suppress(aiohttp.ClientError, OSError):
+                async with session.get(url) as response:
+                    if response.status == 200:
+                        return
+            await asyncio.sleep(0.1)
 
 
-def _write_keys(folder: Path, ca: trustme.CA, issued: trustme.LeafCert) -> None:
-    (folder / "ca.crt").write_bytes(ca.cert_pem.bytes())
-    (folder / "server.crt").write_bytes(b"".join(pem.bytes() for pem in issued.cert_chain_pems))
-    (folder / "server.key").write_bytes(issued.private_key_pem.bytes())
+@contextlib.asynccontextmanager
+async def _patience(log: Path) -> AsyncIterator[None]:
+    """What fails, or takes too long, says what the log said last."""
+    try:
+        async with asyncio.timeout(START_S):
+            yield
+    except (AssertionError, TimeoutError) as error:
+        raise AssertionError(f"{error or 'not ready in time'}; {log}: {_tail(log)}") from error
+
+
+def _tail(log: Path) -> str:
+    return log.read_bytes()[-3000:].decode(errors="replace") if log.exists() else ""
+
+
+def _write_accounts(folder: Path) -> None:
+    """Who may come with which token, and the keys that tokens of service accounts are signed with."""
+    (folder / "tokens.csv").write_text(
+        "".join(
+            f"{token},{user},{user}{',system:masters' if token == ADMIN else ''}\n" for token, user in USERS.items()
+        )
+    )
     key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
     pem = key.private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.TraditionalOpenSSL, serialization.NoEncryption()
@@ -172,6 +169,15 @@ def _write_keys(folder: Path, ca: trustme.CA, issued: trustme.LeafCert) -> None:
     (folder / "accounts.pub").write_bytes(key.public_key().public_bytes(serialization.Encoding.PEM, public))
 
 
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as found:
-        return int(found.getsockname()[1])
+REAL = pytest.param(
+    real_api_server,
+    id="real",
+    marks=[
+        pytest.mark.skipif(
+            assets() is None, reason="KUBEBUILDER_ASSETS does not name a folder with etcd and kube-apiserver"
+        ),
+        pytest.mark.timeout(600),
+    ],
+)
+only_real = pytest.mark.parametrize("api", [REAL], indirect=True)
+"""For what the pretended API server does not know."""

@@ -1,23 +1,28 @@
 """An API server that does what a real one does, in this process, and everything that goes wrong on request.
 
-It knows lists with pages, watches with bookmarks, WatchList, metadata-only forms, namespaces and label selectors; and it fails in
-the ways of `Fault`. What it answers is what kube-apiserver answers; tests/kube runs the same tests against a real one.
+It knows lists with pages, watches with bookmarks, WatchList, metadata-only forms, namespaces, label selectors, roles and tokens; and
+it fails in the ways of `Fault`. What it answers is what kube-apiserver answers; tests/kube runs the same tests against both.
 """
 
 import asyncio
 import contextlib
 import ssl
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from aiohttp import web
 
-from .fake_store import API_VERSIONS, Change, Expired, FakeStore, Json, encode, selects
+from .fake_access import Access
+from .fake_ask import Ask, without_type
+from .fake_pages import Pages
+from .fake_status import Refused, expired, invalid_options, no_such_resource, not_found, too_large, too_many_requests
+from .fake_store import API_VERSIONS, Expired, FakeStore, Json, encode
 from .fake_writer import Writer
+from .fake_writes import create, delete, patch, replace
 
-GROUPS = {"endpointslices": "discovery.k8s.io"}
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +30,10 @@ class Fault:
     """What goes wrong with one request."""
 
     status: int | None = None
-    reason: str = "InternalError"
+    reason: str = ""
+    """Empty: the one that goes with the status."""
+    plain: bool = False
+    """With 429: as a text, the way of priority and fairness, and not as a Status, which storage sends that is not ready yet."""
     retry_after_s: int | None = None
     cut_after: int | None = None
     """The connection breaks after so many bytes of the body."""
@@ -38,7 +46,7 @@ class Fault:
 @dataclass(eq=False)
 class _Watcher:
     request: web.Request
-    resource: str
+    ask: Ask
     woken: asyncio.Event = field(default_factory=asyncio.Event)
     extra: deque[Json] = field(default_factory=deque)
     ended: bool = False
@@ -50,8 +58,7 @@ class FakeApiServer:
     def __init__(self, store: FakeStore | None = None) -> None:
         self.store = store or FakeStore()
         self.faults: dict[str, deque[Fault]] = {resource: deque() for resource in API_VERSIONS}
-        self.denied: set[str] = set()
-        self.tokens: set[str] | None = None
+        self.access = Access(self.store)
         self.can_watch_list = True
         self.gone_as_status = False
         self.initial_bookmark = True
@@ -59,16 +66,21 @@ class FakeApiServer:
         self.requests: list[tuple[str, dict[str, str]]] = []
         self.headers: list[Mapping[str, str]] = []
         self.url = ""
-        self._pages: dict[str, tuple[int, list[Json]]] = {}
+        self._pages = Pages(self.store)
         self._watchers: set[_Watcher] = set()
-        app = web.Application()
-        for root in ("/api/v1", "/apis/discovery.k8s.io/v1"):
+        app = web.Application(middlewares=[_refusing])
+        app.router.add_get("/readyz", self._readyz)
+        for root in dict.fromkeys(map(_root, API_VERSIONS)):
             for scope in ("", "/namespaces/{namespace}"):
-                app.router.add_get(f"{root}{scope}/{{resource}}", self._get)
-                app.router.add_post(f"{root}{scope}/{{resource}}", self._post)
-                app.router.add_put(f"{root}{scope}/{{resource}}/{{name}}", self._put)
-                app.router.add_patch(f"{root}{scope}/{{resource}}/{{name}}", self._patch)
-                app.router.add_delete(f"{root}{scope}/{{resource}}/{{name}}", self._delete)
+                collection = f"{root}{scope}/{{resource}}"
+                app.router.add_get(collection, self._get)
+                app.router.add_post(collection, self._post)
+                app.router.add_get(f"{collection}/{{name}}", self._read)
+                app.router.add_put(f"{collection}/{{name}}", self._put)
+                app.router.add_patch(f"{collection}/{{name}}", self._patch)
+                app.router.add_patch(f"{collection}/{{name}}/{{subresource:status}}", self._patch)
+                app.router.add_delete(f"{collection}/{{name}}", self._delete)
+                app.router.add_post(f"{collection}/{{name}}/{{subresource:token}}", self._token)
         self._runner = web.AppRunner(app, access_log=None, handle_signals=False, shutdown_timeout=0.1)
 
     async def start(self, port: int = 0, tls: ssl.SSLContext | None = None) -> None:
@@ -111,7 +123,7 @@ class FakeApiServer:
         self._take_watchers(resource)
 
     def _take_watchers(self, resource: str | None) -> list[_Watcher]:
-        found = [watcher for watcher in self._watchers if resource in (None, watcher.resource)]
+        found = [watcher for watcher in self._watchers if resource in (None, watcher.ask.resource)]
         for watcher in found:
             watcher.ended = True
             watcher.woken.set()
@@ -121,13 +133,16 @@ class FakeApiServer:
     def say(self, resource: str, event: Json) -> None:
         """Put an event of one's own into the open watches of a collection."""
         for watcher in self._watchers:
-            if watcher.resource == resource:
+            if watcher.ask.resource == resource:
                 watcher.extra.append(event)
                 watcher.woken.set()
 
     def bookmark(self, resource: str) -> None:
         """Send a bookmark to the open watches of a collection."""
-        self.say(resource, _bookmark(resource, self.store.revision))
+        for watcher in self._watchers:
+            if watcher.ask.resource == resource:
+                watcher.extra.append(watcher.ask.bookmark(self.store.revision))
+                watcher.woken.set()
 
     @property
     def watches(self) -> int:
@@ -144,91 +159,74 @@ class FakeApiServer:
         self.requests.append((request.path, query))
         self.headers.append(request.headers)
         watching = query.get("watch") == "true"
-        if (refusal := self._refuse(request, resource, "watch" if watching else "list")) is not None:
-            return refusal
+        namespace = self._check(request, "watch" if watching else "list")
         fault = self.faults[resource].popleft() if self.faults[resource] else Fault()
         await asyncio.sleep(fault.slow_s)
         if fault.status is not None:
-            return _status(fault.status, fault.reason, f"{fault.reason} on request", fault.retry_after_s)
+            return _failed(fault)
         if fault.silent:
             await asyncio.Event().wait()
+        ask = Ask(resource, namespace, query, partial="as=PartialObjectMetadata" in request.headers.get("Accept", ""))
+        ask.check()
         answer = self._watch if watching else self._list
-        return await answer(request, resource, query, Writer(request, fault.cut_after))
+        return await answer(request, ask, Writer(request, fault.cut_after))
 
-    def _refuse(self, request: web.Request, resource: str, verb: str) -> web.Response | None:
-        token = request.headers.get("Authorization", "").removeprefix("Bearer ")
-        if self.tokens is not None and token not in self.tokens:
-            return _status(401, "Unauthorized", "Unauthorized")
-        if resource not in API_VERSIONS:
-            return _status(404, "NotFound", "the server could not find the requested resource")
-        if resource in self.denied:
-            namespace = request.match_info.get("namespace")
-            where = f'in the namespace "{namespace}"' if namespace else "at the cluster scope"
-            return _status(
-                403,
-                "Forbidden",
-                f'{resource} is forbidden: User "system:serviceaccount:trimtab:trimtab" cannot {verb} resource '
-                f'"{resource}" in API group "{GROUPS.get(resource, "")}" {where}',
-            )
-        return None
+    def _check(self, request: web.Request, verb: str) -> str:
+        """The namespace that is meant. Raises Refused."""
+        match = request.match_info
+        resource, namespace, name = match["resource"], match.get("namespace", ""), match.get("name", "")
+        subresource = match.get("subresource")
+        known = request.path.startswith(f"{_root(resource)}/") if resource in API_VERSIONS else False
+        authorization = request.headers.get("Authorization", "")
+        if not known:
+            self.access.authenticate(authorization)
+            raise no_such_resource()
+        what = f"{resource}/{subresource}" if subresource else resource
+        self.access.check(authorization, verb, what, namespace, name)
+        return namespace
 
-    async def _list(
-        self, request: web.Request, resource: str, query: dict[str, str], writer: Writer
-    ) -> web.StreamResponse:
-        namespace, selector = request.match_info.get("namespace", ""), query.get("labelSelector", "")
-        if token := query.get("continue"):
-            if token not in self._pages:
-                return _status(410, "Expired", "The provided continue parameter is too old")
-            revision, items = self._pages.pop(token)
-        else:
-            revision, items = self.store.revision, list(self.store.list(resource, namespace, selector))
-        limit = int(query.get("limit", "0")) or len(items)
-        metadata: Json = {"resourceVersion": str(revision)}
-        if rest := items[limit:]:
-            metadata["continue"] = f"{resource}-{revision}-{len(rest)}"
-            metadata["remainingItemCount"] = len(rest)
-            self._pages[metadata["continue"]] = (revision, rest)
-        partial = _wants_metadata(request)
-        version, kind = ("meta.k8s.io/v1", "PartialObjectMetadata") if partial else API_VERSIONS[resource]
+    async def _list(self, request: web.Request, ask: Ask, writer: Writer) -> web.StreamResponse:
+        if ask.version > self.store.revision:
+            raise too_large(ask.version, self.store.revision)
+        limit, token = int(ask.query.get("limit", "0")), ask.query.get("continue", "")
+        metadata, items = self._pages.read(ask.resource, ask.namespace, ask.selector, limit, token)
+        version, kind = ("meta.k8s.io/v1", "PartialObjectMetadata") if ask.partial else API_VERSIONS[ask.resource]
         # The items of a list do not say what they are; metadata-only ones do.
-        shown = [_partial(item) if partial else _without_type(item) for item in items[:limit]]
-        body = encode({"kind": f"{kind}List", "apiVersion": version, "metadata": metadata, "items": shown})
-        await writer.write(body)
+        shown = [ask.shape(item) if ask.partial else without_type(item) for item in items if ask.is_about(item)]
+        await writer.write(encode({"kind": f"{kind}List", "apiVersion": version, "metadata": metadata, "items": shown}))
         return await writer.end()
 
     def forget(self) -> None:
         """Compact: old resource versions and open lists are gone."""
         self.store.compact()
-        self._pages.clear()
+        self._pages.forget()
 
-    async def _watch(
-        self, request: web.Request, resource: str, query: dict[str, str], writer: Writer
-    ) -> web.StreamResponse:
-        initial = query.get("sendInitialEvents") == "true"
+    async def _watch(self, request: web.Request, ask: Ask, writer: Writer) -> web.StreamResponse:
+        initial = ask.query.get("sendInitialEvents") == "true"
         if initial and not self.can_watch_list:
-            message = "sendInitialEvents is forbidden for watch unless the WatchList feature gate is enabled"
-            return _status(
-                422, "Invalid", f"ListOptions.meta.k8s.io is invalid: sendInitialEvents: Forbidden: {message}"
-            )
-        namespace, selector = request.match_info.get("namespace", ""), query.get("labelSelector", "")
-        shape: Callable[[Json], Json] = _partial if _wants_metadata(request) else dict
-        watcher = _Watcher(request, resource)
-        revision = self.store.revision if initial else int(query["resourceVersion"])
-        if not initial and (gone := self._is_gone(revision)) is not None:
+            why = "sendInitialEvents is forbidden for watch unless the WatchList feature gate is enabled"
+            raise invalid_options("sendInitialEvents", why)
+        # What is asked from no version is the same by another name.
+        whole = initial or not ask.version
+        revision = self.store.revision if whole else ask.version
+        watcher = _Watcher(request, ask)
+        if not whole and revision < self.store.oldest:
+            gone = expired(revision, self.store.oldest)
             if self.gone_as_status:
-                return gone
-            await writer.event({"type": "ERROR", "object": _status_object(410, "Expired", "too old resource version")})
+                raise gone
+            await writer.event({"type": "ERROR", "object": gone.status})
             return await writer.end()
         self._watchers.add(watcher)
         try:
             await writer.start()
-            if initial:
-                for item in self.store.list(resource, namespace, selector):
-                    await writer.event({"type": "ADDED", "object": shape(item)})
-                if self.initial_bookmark:
-                    await writer.event(_bookmark(resource, revision, initial_end=True))
-            async with asyncio.timeout(float(query.get("timeoutSeconds", "1800"))):
-                async for event in self._events(watcher, revision, namespace, selector, shape):
+            if whole:
+                for item in self.store.list(ask.resource, ask.namespace, ask.selector):
+                    await writer.event({"type": "ADDED", "object": ask.shape(item)})
+            marks = self.can_watch_list and self.initial_bookmark and ask.query.get("allowWatchBookmarks") == "true"
+            if whole and marks:
+                await writer.event(ask.bookmark(revision, initial_end=True))
+            async with asyncio.timeout(float(ask.query.get("timeoutSeconds", "1800"))):
+                async for event in self._events(watcher, revision):
                     await writer.event(event)
         except TimeoutError:
             pass
@@ -236,16 +234,8 @@ class FakeApiServer:
             self._watchers.discard(watcher)
         return await writer.end()
 
-    def _is_gone(self, revision: int) -> web.Response | None:
-        try:
-            self.store.since(revision)
-        except Expired:
-            return _status(410, "Expired", f"too old resource version: {revision}")
-        return None
-
-    async def _events(
-        self, watcher: _Watcher, revision: int, namespace: str, selector: str, shape: Callable[[Json], Json]
-    ) -> AsyncIterator[Json]:
+    async def _events(self, watcher: _Watcher, revision: int) -> AsyncIterator[Json]:
+        ask = watcher.ask
         while not watcher.ended:
             watcher.woken.clear()
             while watcher.extra:
@@ -253,121 +243,89 @@ class FakeApiServer:
             try:
                 changes = list(self.store.since(revision))
             except Expired:
-                yield {"type": "ERROR", "object": _status_object(410, "Expired", "too old resource version")}
+                yield {"type": "ERROR", "object": expired(revision, self.store.oldest).status}
                 return
             for change in changes:
                 revision = change.revision
-                if (event := _event(change, watcher.resource, namespace, selector)) is not None:
-                    yield {"type": event, "object": shape(change.item)}
+                if (event := ask.event(change)) is not None:
+                    yield event
             await watcher.woken.wait()
 
+    async def _read(self, request: web.Request) -> web.StreamResponse:
+        match = request.match_info
+        key = (self._check(request, "get"), match["name"])
+        found = self.store.objects[match["resource"]].get(key)
+        if found is None:
+            raise not_found(match["resource"], match["name"])
+        return _json(found)
+
     async def _post(self, request: web.Request) -> web.StreamResponse:
-        return await self._write(request, "create", 201)
+        resource, namespace = request.match_info["resource"], self._check(request, "create")
+        if self.faults[resource]:
+            return _failed(self.faults[resource].popleft())
+        return self._written(create(self.store, resource, namespace, await request.json()), 201)
 
     async def _put(self, request: web.Request) -> web.StreamResponse:
-        return await self._write(request, "update", 200)
-
-    async def _write(self, request: web.Request, verb: str, status: int) -> web.StreamResponse:
-        resource = request.match_info["resource"]
-        if (refusal := self._refuse(request, resource, verb)) is not None:
-            return refusal
-        if self.faults[resource]:
-            fault = self.faults[resource].popleft()
-            return _status(fault.status or 500, fault.reason, f"{fault.reason} on request", fault.retry_after_s)
-        item = await request.json()
-        metadata = item["metadata"]
-        if namespace := request.match_info.get("namespace"):
-            metadata["namespace"] = namespace
-        if (
-            verb == "create"
-            and (metadata.get("namespace", ""), metadata.get("name", "")) in self.store.objects[resource]
-        ):
-            return _status(409, "AlreadyExists", f'{resource} "{metadata["name"]}" already exists')
-        if resource == "events" and (wrong := _wrong_event(item)) is not None:
-            return _status(422, "Invalid", f'Event "{metadata["name"]}" is invalid: {wrong}')
-        if "generateName" in metadata and "name" not in metadata:
-            metadata["name"] = f"{metadata['generateName']}{self.store.revision}"
-        stored = self.store.put(item)
-        self._wake()
-        return web.Response(body=encode(stored), status=status, content_type="application/json")
+        match = request.match_info
+        key = (self._check(request, "update"), match["name"])
+        return self._written(replace(self.store, match["resource"], key, await request.json()))
 
     async def _patch(self, request: web.Request) -> web.StreamResponse:
-        """A merge patch of the fields at the top."""
         match = request.match_info
-        if (refusal := self._refuse(request, match["resource"], "patch")) is not None:
-            return refusal
+        key = (self._check(request, "patch"), match["name"])
         if request.content_type != "application/merge-patch+json":
-            return _status(415, "UnsupportedMediaType", f"{request.content_type} is not supported here")
-        before = self.store.objects[match["resource"]].get((match.get("namespace", ""), match["name"]))
-        if before is None:
-            return _status(404, "NotFound", f'{match["resource"]} "{match["name"]}" not found')
-        stored = self.store.put({**before, **await request.json()})
-        self._wake()
-        return web.Response(body=encode(stored), content_type="application/json")
+            known = "application/json-patch+json, application/merge-patch+json, application/apply-patch+yaml"
+            raise Refused(
+                415, f"the body of the request was in an unknown format - accepted media types include: {known}"
+            )
+        change, status = await request.json(), match.get("subresource") == "status"
+        return self._written(patch(self.store, match["resource"], key, change, status=status))
 
     async def _delete(self, request: web.Request) -> web.StreamResponse:
         match = request.match_info
-        if (refusal := self._refuse(request, match["resource"], "delete")) is not None:
-            return refusal
-        try:
-            self.delete(match["resource"], match.get("namespace", ""), match["name"])
-        except KeyError:
-            return _status(404, "NotFound", f'{match["resource"]} "{match["name"]}" not found')
-        return web.Response(body=encode(_status_object(200, "", "")), content_type="application/json")
+        key = (self._check(request, "delete"), match["name"])
+        return self._written(delete(self.store, match["resource"], key))
+
+    async def _token(self, request: web.Request) -> web.StreamResponse:
+        """A TokenRequest of authentication.k8s.io/v1."""
+        match = request.match_info
+        namespace, name = self._check(request, "create"), match["name"]
+        if (namespace, name) not in self.store.objects["serviceaccounts"]:
+            raise not_found("serviceaccounts", name)
+        token = self.access.token_for(namespace, name)
+        return _json({**await request.json(), "status": {"token": token}}, 201)
+
+    async def _readyz(self, _: web.Request) -> web.StreamResponse:
+        return web.Response(text="ok")
+
+    def _written(self, item: Json, status: int = 200) -> web.Response:
+        self._wake()
+        return _json(item, status)
 
 
-def _wrong_event(item: Json) -> str | None:
-    """What an API server minds about an Event of core/v1 (kubernetes/pkg/apis/core/validation/events.go)."""
-    if item["involvedObject"].get("namespace") != item["metadata"]["namespace"]:
-        return "involvedObject.namespace: Invalid value: does not match event.namespace"
-    if len(item["message"].encode()) > 1024:
-        return "message: Invalid value: can have at most 1024 characters"
-    return None
+def _root(resource: str) -> str:
+    version = API_VERSIONS[resource][0]
+    return f"/apis/{version}" if "/" in version else f"/api/{version}"
 
 
-def _event(change: Change, resource: str, namespace: str, selector: str) -> str | None:
-    """What a watch calls this change; None: nothing, for it does not concern what is watched."""
-    if change.resource != resource or (namespace and change.item["metadata"].get("namespace") != namespace):
-        return None
-    now = change.type != "DELETED" and selects(selector, change.item)
-    before = change.before is not None and selects(selector, change.before)
-    if now:
-        return "MODIFIED" if before else "ADDED"
-    return "DELETED" if before else None
+def _json(item: Json, status: int = 200) -> web.Response:
+    return web.Response(body=encode(item), status=status, content_type="application/json")
 
 
-def _wants_metadata(request: web.Request) -> bool:
-    return "as=PartialObjectMetadata" in request.headers.get("Accept", "")
+def _failed(fault: Fault) -> web.Response:
+    code = fault.status or 500
+    if code == 429 and fault.plain:
+        return too_many_requests(fault.retry_after_s or 1)
+    details = {} if fault.retry_after_s is None else {"retryAfterSeconds": fault.retry_after_s}
+    return Refused(code, "as it was requested", fault.reason, details=details).response()
 
 
-def _partial(item: Json) -> Json:
-    return {"kind": "PartialObjectMetadata", "apiVersion": "meta.k8s.io/v1", "metadata": item["metadata"]}
-
-
-def _without_type(item: Json) -> Json:
-    return {name: value for name, value in item.items() if name not in ("kind", "apiVersion")}
-
-
-def _bookmark(resource: str, revision: int, *, initial_end: bool = False) -> Json:
-    version, kind = API_VERSIONS[resource]
-    metadata: Json = {"resourceVersion": str(revision), "creationTimestamp": None}
-    if initial_end:
-        metadata["annotations"] = {"k8s.io/initial-events-end": "true"}
-    rest: Json = {"addressType": "", "endpoints": None, "ports": None} if kind == "EndpointSlice" else {"spec": {}}
-    return {"type": "BOOKMARK", "object": {"kind": kind, "apiVersion": version, "metadata": metadata, **rest}}
-
-
-def _status_object(code: int, reason: str, message: str, retry_after_s: int | None = None) -> Json:
-    outcome = "Success" if code < 400 else "Failure"
-    status: Json = {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": outcome}
-    details = {"details": {"retryAfterSeconds": retry_after_s}} if retry_after_s is not None else {}
-    return {**status, "message": message, "reason": reason, "code": code, **details}
-
-
-def _status(code: int, reason: str, message: str, retry_after_s: int | None = None) -> web.Response:
-    headers = {} if retry_after_s is None else {"Retry-After": str(retry_after_s)}
-    body = encode(_status_object(code, reason, message, retry_after_s))
-    return web.Response(status=code, body=body, content_type="application/json", headers=headers)
+@web.middleware
+async def _refusing(request: web.Request, handler: Handler) -> web.StreamResponse:
+    try:
+        return await handler(request)
+    except Refused as refused:
+        return refused.response()
 
 
 @contextlib.asynccontextmanager

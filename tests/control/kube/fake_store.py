@@ -1,6 +1,5 @@
 """The state of a pretended API server: objects, resource versions, and a history that can be forgotten."""
 
-import asyncio
 import itertools
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -18,7 +17,12 @@ API_VERSIONS = {
     "nodes": ("v1", "Node"),
     "pods": ("v1", "Pod"),
     "events": ("v1", "Event"),
+    "namespaces": ("v1", "Namespace"),
+    "serviceaccounts": ("v1", "ServiceAccount"),
+    "clusterroles": ("rbac.authorization.k8s.io/v1", "ClusterRole"),
+    "clusterrolebindings": ("rbac.authorization.k8s.io/v1", "ClusterRoleBinding"),
 }
+_WITHOUT_NAMESPACE = frozenset({"nodes", "namespaces", "clusterroles", "clusterrolebindings"})
 _RESOURCES = {kind: resource for resource, (_, kind) in API_VERSIONS.items()}
 _UIDS = itertools.count(1)
 
@@ -46,13 +50,12 @@ class FakeStore:
         self.objects: dict[str, dict[Key, Json]] = {resource: {} for resource in API_VERSIONS}
         self._history: list[Change] = []
         self._compacted = 0
-        self.changed = asyncio.Condition()
 
     def put(self, item: Mapping[str, Any]) -> Json:
         """Create an object, or replace it."""
         resource = _RESOURCES[item["kind"]]
         metadata = item["metadata"]
-        key = (metadata.get("namespace", "") if resource != "nodes" else "", metadata["name"])
+        key = (metadata.get("namespace", "") if resource not in _WITHOUT_NAMESPACE else "", metadata["name"])
         before = self.objects[resource].get(key)
         self.revision += 1
         uid = f"uid-{next(_UIDS)}" if before is None else before["metadata"]["uid"]
@@ -85,6 +88,11 @@ class FakeStore:
         self._compacted = self.revision
         self._history.clear()
 
+    @property
+    def oldest(self) -> int:
+        """The oldest revision from which everything since is known."""
+        return self._compacted
+
     def since(self, revision: int) -> Iterator[Change]:
         """Everything after `revision`. Raises Expired."""
         if revision < self._compacted:
@@ -107,8 +115,19 @@ class FakeStore:
         self._history.append(change)
 
 
+def group_of(resource: str) -> str:
+    """The API group of a resource; empty for the core group."""
+    return API_VERSIONS[resource][0].rpartition("/")[0]
+
+
+def qualified(resource: str) -> str:
+    """A resource with its group, as it is called in messages."""
+    return f"{resource}.{group_of(resource)}".rstrip(".")
+
+
 def selects(selector: str, item: Json) -> bool:
-    """Whether a label selector, as far as this server knows them, selects an object."""
+    """Whether a label selector selects an object; only `name=value` is known here."""
+    assert not set(selector) & set("!() "), selector
     labels = item["metadata"].get("labels") or {}
     return all(
         labels.get(name) == value for name, _, value in (part.partition("=") for part in selector.split(",")) if name

@@ -11,6 +11,7 @@ import pytest
 import trustme
 import yaml
 
+from tests.control.kube.fake_access import admins
 from tests.control.kube.fake_api_server import FakeApiServer, Fault, fake_api_server
 from tests.control.kube.following import access, following
 from tests.control.kube.json_objects import endpoint_slice, service
@@ -59,11 +60,11 @@ async def test_in_a_cluster_the_service_account_is_used_and_its_token_read_again
     (tmp_path / "ca.crt").write_bytes(CA.cert_pem.bytes())
     (tmp_path / "token").write_text("first\n")
     async with fake_api_server(service(), endpoint_slice("10.0.0.1"), tls=server_tls()) as api:
-        api.tokens = {"first"}
+        api.access.users = admins("first")
         environment = {"KUBERNETES_SERVICE_HOST": "127.0.0.1", "KUBERNETES_SERVICE_PORT": str(api.port)}
         async with following(api.url, credentials=AccessSource(in_cluster(environment, tmp_path))) as follower:
             assert follower.addresses() == ["10.0.0.1"]
-            api.tokens = {"second"}
+            api.access.users = admins("second")
             (tmp_path / "token").write_text("second\n")
             api.cut()
             api.put(endpoint_slice("10.0.0.2"))
@@ -97,7 +98,7 @@ async def test_a_token_that_is_torn_when_it_is_read_again_ends_nothing(
     (tmp_path / "token").write_text("first")
     now = 0.0
     async with fake_api_server(service(), endpoint_slice("10.0.0.1"), tls=server_tls()) as api:
-        api.tokens = {"first", "second"}
+        api.access.users = admins("first", "second")
         cluster = {"certificate-authority-data": ca_data()}
         config = kubeconfig(tmp_path / "config", api.url, {"tokenFile": "token"}, **cluster)
         source = AccessSource(Kubeconfig([config]).load, clock=lambda: now)
@@ -162,7 +163,7 @@ def test_authorities_may_have_comments_in_any_language(tmp_path: Path) -> None:
 async def test_a_token_with_white_space_around_it(tmp_path: Path) -> None:
     """As a block of YAML gives it."""
     async with fake_api_server(service(), endpoint_slice("10.0.0.1"), tls=server_tls()) as api:
-        api.tokens = {"t"}
+        api.access.users = admins("t")
         config = kubeconfig(tmp_path / "config", api.url, {"token": "t\n"}, **{"certificate-authority-data": ca_data()})
         assert await served(api, config) == ["10.0.0.1"]
 
@@ -194,7 +195,7 @@ async def test_tokens_are_read_now_and_then(tmp_path: Path) -> None:
 
 async def test_a_token_in_a_kubeconfig(tmp_path: Path) -> None:
     async with fake_api_server(service(), endpoint_slice("10.0.0.1"), tls=server_tls()) as api:
-        api.tokens = {"t"}
+        api.access.users = admins("t")
         config = kubeconfig(tmp_path / "config", api.url, {"token": "t"}, **{"certificate-authority-data": ca_data()})
         assert await served(api, config) == ["10.0.0.1"]
 
@@ -203,7 +204,7 @@ async def test_files_are_relative_to_the_kubeconfig_and_a_token_file_wins(tmp_pa
     (tmp_path / "ca.pem").write_bytes(CA.cert_pem.bytes())
     (tmp_path / "token").write_text("from file\n")
     async with fake_api_server(service(), endpoint_slice("10.0.0.1"), tls=server_tls()) as api:
-        api.tokens = {"from file"}
+        api.access.users = admins("from file")
         user = {"token": "stale", "tokenFile": "token"}
         config = kubeconfig(tmp_path / "config", api.url, user, **{"certificate-authority": "ca.pem"})
         assert await served(api, config) == ["10.0.0.1"]
@@ -270,11 +271,11 @@ async def test_a_credential_plugin_is_run_and_run_again_when_its_token_is_refuse
         }
     }
     async with fake_api_server(service(), endpoint_slice("10.0.0.1"), tls=server_tls()) as api:
-        api.tokens = {"one"}
+        api.access.users = admins("one")
         config = kubeconfig(tmp_path / "config", api.url, user, **{"certificate-authority-data": ca_data()})
         async with following(api.url, credentials=AccessSource(Kubeconfig([config]).load)) as follower:
             assert follower.addresses() == ["10.0.0.1"]
-            api.tokens = {"two"}
+            api.access.users = admins("two")
             (tmp_path / "token").write_text("two")
             api.cut()
             api.put(endpoint_slice("10.0.0.2"))
@@ -387,14 +388,14 @@ def test_a_password_is_refused_with_a_reason(tmp_path: Path) -> None:
 
 async def test_a_missing_permission_names_the_rule() -> None:
     async with fake_api_server(service(), endpoint_slice("10.0.0.1")) as api:
-        api.denied = {"endpointslices"}
+        api.access.denied = {"endpointslices"}
         async with following(api.url, wait=False) as follower:
             rule = '{apiGroups: ["discovery.k8s.io"], resources: ["endpointslices"], verbs: ["get", "list", "watch"]}'
             await follower.until(lambda: rule in follower.source.waiting_for)
             assert "add this rule to the ClusterRole" in follower.source.waiting_for
             assert not follower.objects
             # Once it is granted, nobody has to restart anything.
-            api.denied = set()
+            api.access.denied = set()
             await follower.until(lambda: follower.addresses() == ["10.0.0.1"])
 
 
@@ -408,7 +409,7 @@ async def test_what_is_no_kubernetes_api_is_not_taken_for_a_missing_permission()
 
 async def test_without_nodes_there_are_no_regions_and_everything_else(capfd: pytest.CaptureFixture[str]) -> None:
     async with fake_api_server(service(), endpoint_slice("10.0.0.1")) as api:
-        api.denied = {"nodes"}
+        api.access.denied = {"nodes"}
         async with following(api.url) as follower:
             assert follower.addresses() == ["10.0.0.1"]
             api.put(endpoint_slice("10.0.0.2"))
@@ -421,13 +422,13 @@ async def test_without_nodes_there_are_no_regions_and_everything_else(capfd: pyt
 
 async def test_a_token_that_was_refused_for_a_while_does_no_harm() -> None:
     async with fake_api_server(service(), endpoint_slice("10.0.0.1")) as api:
-        api.tokens = {"good"}
+        api.access.users = admins("good")
         async with following(api.url, credentials=access(api.url, "good")) as follower:
-            api.tokens = set()
+            api.access.users = admins()
             api.cut()
             await follower.until(lambda: not follower.source.connected)
             api.put(endpoint_slice("10.0.0.2"))
-            api.tokens = {"good"}
+            api.access.users = admins("good")
             await follower.until(lambda: follower.addresses() == ["10.0.0.2"] and follower.source.connected)
 
 

@@ -106,7 +106,7 @@ def said(follower: Follower) -> str:
 
 async def test_without_permission_it_says_the_missing_rule_and_serves_on() -> None:
     async with fake_api_server(service()) as api:
-        api.denied.add("events")
+        api.access.denied.add("events")
         async with following(api.url) as follower:
             follower.source.report({PAYMENTS: "no such field"})
             await follower.until(lambda: "events: no permission to raise Events" in said(follower))

@@ -69,7 +69,7 @@ async def test_without_permission_for_pods_there_are_no_subsets_and_everything_e
     capfd: pytest.CaptureFixture[str],
 ) -> None:
     async with fake_api_server(service(), ready_slice("a"), pod("a", ready_at=LONG_AGO, shard="7")) as api:
-        api.denied = {"pods"}
+        api.access.denied = {"pods"}
         async with following(api.url, WITH_PODS) as follower:
             assert endpoints(follower)["a"].labels == ()
             api.put(ready_slice("a", "b"))

@@ -78,11 +78,11 @@ async def test_what_is_held_stays_held_while_nobody_can_confirm_it() -> None:
         for n in range(COUNT):
             api.put(endpoint_slice(name=f"s{n}-1", of=f"s{n}"))
         await follower.until(lambda: draining(follower) == 2 * COUNT)
-        api.denied = {"endpointslices"}
+        api.access.denied = {"endpointslices"}
         api.cut()
         await follower.until(lambda: not follower.source.connected)
         assert draining(follower) == 2 * COUNT
-        api.denied = set()
+        api.access.denied = set()
         await follower.until(lambda: draining(follower) == 0)
 
 
