@@ -31,8 +31,7 @@ def balancer(policy: Policy | None = None, seed: int = 1) -> Balancer:
 def update(to: Balancer, *levels: Sequence[Endpoint]) -> Changes:
     """Apply an assignment; what is new connects, what is gone is let go."""
     changes = to.update(assignment(*levels))
-    for node in changes.opened:
-        to.connectivity_changed(node, Connectivity.READY)
+    to.connectivities_changed(dict.fromkeys(changes.opened, Connectivity.READY))
     for node in changes.closed:
         node.retire(lambda _: None)
     return changes

@@ -36,8 +36,7 @@ class World:
         """Give the service these endpoints, connect the new ones and return them."""
         group = LocalityEndpoints(Locality(), endpoints)
         changes = self.balancer.update(Assignment("shop", (group,), clock_offset_s=clock_offset_s))
-        for node in changes.opened:
-            self.balancer.connectivity_changed(node, Connectivity.READY)
+        self.balancer.connectivities_changed(dict.fromkeys(changes.opened, Connectivity.READY))
         for node in changes.closed:
             node.retire(lambda _: None)
         return changes.opened

@@ -241,11 +241,16 @@ class Balancer:
 
     def connectivity_changed(self, node: Node, state: Connectivity) -> None:
         """The connection to `node` changed its state."""
+        self.connectivities_changed({node: state})
+
+    def connectivities_changed(self, states: Mapping[Node, Connectivity]) -> None:
+        """Connections changed their states: many at once cost what one does."""
         if self._shards is not None:
-            self._shards.connectivity_changed(node, state)
+            self._shards.connectivities_changed(states)
             return
-        node.connectivity = state
-        if self._nodes.get(node.endpoint.identity) is node:
+        for node, state in states.items():
+            node.connectivity = state
+        if any(self._nodes.get(node.endpoint.identity) is node for node in states):
             self._publish()
 
     def refresh(self) -> Changes:

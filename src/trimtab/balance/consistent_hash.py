@@ -57,16 +57,15 @@ class _Ring:
     def __init__(self, nodes: Sequence[Node], counts: list[int], places: dict[_Identity, tuple[int, ...]]) -> None:
         self.counts = counts
         self.identities = [node.endpoint.identity for node in nodes]
-        points: list[tuple[int, int]] = []
+        owner_at: dict[int, int] = {}
         for index, (identity, count) in enumerate(zip(self.identities, counts, strict=True)):
             if identity not in places:
                 places[identity] = _places(identity)
-            points += ((place, index) for place in places[identity][:count])
-        points.sort()
-        self.places = [place for place, _ in points]
-        self.size = len(points)
+            owner_at.update(dict.fromkeys(places[identity][:count], index))
+        self.places = sorted(owner_at)
+        self.size = len(self.places)
         # Twice around, for those who start near the end.
-        self.owners = [owner for _, owner in points] * 2
+        self.owners = [owner_at[place] for place in self.places] * 2
 
 
 class _RingPicker:

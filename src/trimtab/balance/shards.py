@@ -137,13 +137,14 @@ class Shards:
         changes += (self._balancers[shard].refresh() for shard in due if shard in self._balancers)
         return Changes.joined(changes)
 
-    def connectivity_changed(self, node: Node, state: Connectivity) -> None:
-        """The connection to `node` changed its state."""
-        balancer = self._balancers.get(node.endpoint.label(self._settings.label))
-        if balancer is None:
-            node.connectivity = state
-        else:
-            balancer.connectivity_changed(node, state)
+    def connectivities_changed(self, states: Mapping[Node, Connectivity]) -> None:
+        """Connections changed their states."""
+        by_shard: defaultdict[str | None, dict[Node, Connectivity]] = defaultdict(dict)
+        for node, state in states.items():
+            by_shard[node.endpoint.label(self._settings.label)][node] = node.connectivity = state
+        for shard, of_shard in by_shard.items():
+            if shard in self._balancers:
+                self._balancers[shard].connectivities_changed(of_shard)
 
     def _ahead(self) -> Sequence[str | None]:
         """The shards to connect to before anybody asks: as many as fit, the same for the same client every time."""

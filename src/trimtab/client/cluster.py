@@ -385,8 +385,7 @@ class Cluster:
         if self._warm_up is not warm_up:
             return
         self._warm_up = None
-        for node, state in warm_up.states.items():
-            self._balancer.connectivity_changed(node, state)
+        self._balancer.connectivities_changed(warm_up.states)
         self._changed()
 
     def _drained(self, node: Node) -> None:
