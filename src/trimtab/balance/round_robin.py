@@ -49,7 +49,8 @@ class _RoundRobinPicker:
             looked_at.append(self._next())
         missed = len(looked_at) - 1
         why = f"its turn, after {missed} that fail missed theirs" if missed else "its turn"
-        return Choice.of(looked_at[-1], looked_at, why)
+        # Where they are few, one may have missed several.
+        return Choice.of(looked_at[-1], tuple(dict.fromkeys(looked_at)), why)
 
     def _next(self) -> Node:
         return self._nodes[next(self._turns) % len(self._nodes)]
