@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 import grpc
@@ -22,25 +23,27 @@ CALLS = 400
 ROUNDS = 200
 PAYLOAD = b"x" * 100
 # Without it two channels to one address share a connection, and with it each other's load.
-OWN_CONNECTION = [("grpc.use_local_subchannel_pool", 1)]
+OWN_CONNECTION: Sequence[tuple[str, object]] = [("grpc.use_local_subchannel_pool", 1)]
 ROUND_ROBIN = [*OWN_CONNECTION, ("grpc.service_config", '{"loadBalancingConfig": [{"round_robin": {}}]}')]
 
 
 async def run(console: Console) -> None:
     """One backend against a plain channel; ten backends against grpcio's round_robin; our own code alone."""
     with bench_fleet(1) as fleet:
-        await _asyncio(console, "asyncio unary call, one backend", fleet, "plain grpc.aio")
+        await _asyncio(console, "asyncio unary call, one backend", fleet, "plain grpc.aio", OWN_CONNECTION)
         await _sync(console, fleet)
     with bench_fleet(10) as fleet:
-        await _asyncio(console, "asyncio unary call, ten backends", fleet, "grpcio round_robin")
+        await _asyncio(console, "asyncio unary call, ten backends", fleet, "grpcio round_robin", ROUND_ROBIN)
     await unary_call_own.run(console)
 
 
-async def _asyncio(console: Console, title: str, fleet: BenchFleet, baseline: str) -> None:
+async def _asyncio(
+    console: Console, title: str, fleet: BenchFleet, baseline: str, options: Sequence[tuple[str, object]]
+) -> None:
     addresses = _addresses(fleet)
     async with (
-        grpc.aio.insecure_channel(addresses, options=ROUND_ROBIN) as plain,
-        grpc.aio.insecure_channel(addresses, options=ROUND_ROBIN) as again,
+        grpc.aio.insecure_channel(addresses, options=options) as plain,
+        grpc.aio.insecure_channel(addresses, options=options) as again,
         trimtab.aio.channel(TARGET, control_plane=fleet.control_plane, options=OWN_CONNECTION) as ours,
     ):
         contenders = {

@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+import weakref
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
@@ -13,6 +14,7 @@ from tests.client.ads import AdsServer
 from tests.client.backends import Backend
 from tests.client.eventually import eventually_async
 from tests.client.service import ARITIES, CHAT, ECHO, LIST, METHODS, SUM, aio_channel, assign, in_flight
+from trimtab.client import aio_calls
 from trimtab.client.aio_channel import AioChannel
 
 Backends = Callable[[int], list[Backend]]
@@ -103,6 +105,32 @@ async def test_dropped_half_read(channel: AioChannel, arity: str) -> None:
 
     await read_one()
     gc.collect()
+    await eventually_async(lambda: in_flight(channel) == 0)
+
+
+@every_arity
+async def test_over_and_gone_without_the_garbage_collector(channel: AioChannel, arity: str) -> None:
+    """The way that is registered for the end of a call must not tie the call to itself. grpcio's own way does."""
+    gc.disable()
+    try:
+        call = start(channel, arity, b"hello")
+        await finish(call)
+        gone = weakref.ref(call)
+        del call
+        await eventually_async(lambda: gone() is None)
+    finally:
+        gc.enable()
+
+
+@every_arity
+async def test_ended_where_grpcio_has_no_core_call_to_register_with(
+    channel: AioChannel, arity: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """grpcio's own way stays open: what is used instead of it is private to grpcio."""
+    monkeypatch.setattr(aio_calls, "CORE", "not there")
+    assert await finish(start(channel, arity, b"hello"))
+    with pytest.raises(grpc.aio.AioRpcError):
+        await finish(start(channel, arity, b"fail"))
     await eventually_async(lambda: in_flight(channel) == 0)
 
 

@@ -70,14 +70,14 @@ def test_a_call_outlives_the_variable_of_its_channel(
     world.forget()
     gone = weakref.ref(channel)
     del channel
-    gc.collect()
+    world.collect()
     backend.release.set()
     assert b"slow" in call.responses() or arity == "unary_stream"
     assert call.ask("code") is grpc.StatusCode.OK
-    del call
+    call.drop()
 
     def collected() -> bool:
-        gc.collect()
+        world.collect()
         return gone() is None
 
     eventually(collected)
@@ -91,7 +91,7 @@ def test_a_lost_channel_is_closed(world: World, ads: AdsServer, backends: Backen
     cluster = channel.cluster
     world.forget()
     del channel
-    gc.collect()
+    world.collect()
     eventually(lambda: cluster.closed and not cluster.connections)
     ads.wait_for_streams(0)
 

@@ -6,6 +6,7 @@ Everything here blocks; the asyncio channel lives in a loop in a thread of its o
 import asyncio
 import concurrent.futures
 import functools
+import gc
 import threading
 from collections.abc import Callable, Coroutine
 from typing import Any, Protocol, TypeVar
@@ -47,6 +48,10 @@ class Call(Protocol):
         """`done`, `cancelled`, `time_remaining`, `cancel`, …; at once."""
         ...
 
+    def drop(self) -> None:
+        """Refer to the call no more."""
+        ...
+
     def when_done(self, callback: Callable[[Any], object]) -> None: ...
 
 
@@ -77,6 +82,10 @@ class World(Protocol):
 
     def forget(self) -> None:
         """Refer to no channel any more; what is still open is closed by being collected."""
+        ...
+
+    def collect(self) -> None:
+        """Collect garbage, where the channels run."""
         ...
 
     def end(self) -> None:
@@ -135,6 +144,9 @@ class SyncWorld:
     def forget(self) -> None:
         self._channels.clear()
 
+    def collect(self) -> None:
+        gc.collect()
+
     def end(self) -> None:
         for channel in self._channels:
             channel.close()
@@ -162,6 +174,9 @@ class SyncCall:
         return getattr(self.call, what)()
 
     now = ask
+
+    def drop(self) -> None:
+        self.call = None
 
     def when_done(self, callback: Callable[[Any], object]) -> None:
         self.call.add_done_callback(callback)
@@ -218,6 +233,10 @@ class AioWorld:
     def forget(self) -> None:
         self._channels.clear()
 
+    def collect(self) -> None:
+        # With its last object grpc.aio closes its poller, which the loop must not be in the middle of reading from.
+        self.do(gc.collect)
+
     def end(self) -> None:
         for channel in self._channels:
             self.close(channel)
@@ -257,6 +276,9 @@ class AioCall:
 
     def now(self, what: str) -> Any:
         return self._world.do(getattr(self.call, what))
+
+    def drop(self) -> None:
+        self._world.do(self.__dict__.pop, "call")
 
     def when_done(self, callback: Callable[[Any], object]) -> None:
         self._world.do(self.call.add_done_callback, callback)

@@ -4,6 +4,8 @@ The hot path adds a pick and a done callback to what grpc.aio does, and returns 
 """
 
 import asyncio
+import weakref
+from collections.abc import Coroutine
 from functools import partial
 from typing import Any, Protocol
 
@@ -21,9 +23,12 @@ from .aio_deferred import (
 from .cluster import Cluster
 from .load_reports import asking, with_report
 from .method import Method, MethodCalls
-from .outcome import UNKNOWN, outcome_of
+from .outcome import CANCELLED, OK, UNKNOWN, outcome_of
 from .placement import Deadline, Placement, Refusal
 from .rpc_error import aio_error
+
+CORE = "_cython_call"
+"""Where a call of grpc.aio keeps gRPC's own. Private to grpcio: where it is missing, there is the public way."""
 
 
 class Owner(Protocol):
@@ -62,12 +67,11 @@ class AioCalls(MethodCalls):
         compression: grpc.Compression | None,
     ) -> Any:
         """Start a call, now if there is an endpoint for it."""
-        context = self._context(metadata)
-        pick = self._placed(context, wait_for_ready)
+        pick = self._placed(metadata, wait_for_ready)
         if pick is not None:
             call = self._start(pick, request, timeout, metadata, credentials, compression)
             return self.deferred(self._owner.prepare(), call) if self.guards else call
-        deadline = Deadline(timeout)
+        context, deadline = self._context(metadata), Deadline(timeout)
         loop = self._owner.prepare()
         starting = self._start_later(context, deadline, request, metadata, credentials, wait_for_ready, compression)
         deferred = self.deferred(loop, starting=starting, deadline_at=deadline.at)
@@ -94,21 +98,32 @@ class AioCalls(MethodCalls):
         except BaseException:
             pick.abandon()
             raise
-        # The callback also holds the channel, which lives as long as its calls even when nothing else refers to it.
-        call.add_done_callback(partial(self._done, pick))
+        # What is registered also holds the channel, which lives as long as its calls even when nothing else refers to it.
+        core = getattr(call, CORE, None)
+        if core is None:
+            call.add_done_callback(partial(self._done, pick))
+        else:
+            # What a call's own `add_done_callback` registers refers back to the call: a cycle per call, left to the garbage
+            # collector (docs/adr/0042).
+            core.add_done_callback(partial(self._ended, pick, weakref.ref(call)))
         return call
 
-    def _done(self, pick: Pick, call: Any) -> None:
-        # What a finished call says about itself is there already, so asking is over at once. Should it ever wait instead, the
-        # coroutine is closed in the same moment, and the pick given back all the same.
-        next(self._conclude(pick, call).__await__(), None)
+    def _ended(self, pick: Pick, ended: "weakref.ref[Any]") -> None:
+        call = ended()
+        if call is None:
+            # Its owner dropped it, which ends it.
+            pick.done(CANCELLED)
+        elif getattr(call, CORE).is_ok() and not self._cluster.wants_reports:
+            pick.done(OK)
+        else:
+            self._done(pick, call)
 
-    async def _conclude(self, pick: Pick, call: Any) -> None:
+    def _done(self, pick: Pick, call: Any) -> None:
         outcome = UNKNOWN
         try:
-            outcome = outcome_of(await call.code())
+            outcome = outcome_of(_said(call.code()))
             if self._cluster.wants_reports:
-                outcome = with_report(outcome, await call.trailing_metadata())
+                outcome = with_report(outcome, _said(call.trailing_metadata()))
         finally:
             pick.done(outcome)
 
@@ -124,6 +139,17 @@ class AioCalls(MethodCalls):
     ) -> Any:
         pick = await wait_for_pick(self._cluster, context, deadline, wait_for_ready)
         return self._start(pick, request, deadline.remaining_s(), metadata, credentials, compression)
+
+
+def _said(asked: Coroutine[Any, Any, Any]) -> Any:
+    """What a finished call says about itself: it is there already, so asking is over at once."""
+    try:
+        asked.send(None)
+    except StopIteration as answer:
+        return answer.value
+    # Should it ever wait instead, nobody is left to wait with it.
+    asked.close()
+    return None
 
 
 async def wait_for_pick(cluster: Cluster, context: Request, deadline: Deadline, wait_for_ready: bool | None) -> Pick:

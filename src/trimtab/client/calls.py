@@ -52,10 +52,9 @@ class SyncCalls(MethodCalls):
         compression: grpc.Compression | None,
     ) -> Any:
         """Conduct a call to its end, with the method `how` of grpc's multi-callable."""
-        context = self._context(metadata)
-        pick = self._placed(context, wait_for_ready)
+        pick = self._placed(metadata, wait_for_ready)
         if pick is None:
-            deadline = Deadline(timeout)
+            context, deadline = self._context(metadata), Deadline(timeout)
             pick = _wait_for_pick(self._owner.prepare(), self._cluster, context, deadline, wait_for_ready)
             timeout = deadline.remaining_s()
         outcome, reports = CANCELLED, self._cluster.wants_reports
@@ -93,14 +92,13 @@ class SyncCalls(MethodCalls):
         compression: grpc.Compression | None,
     ) -> Any:
         """Start a future or a stream: grpc's own if there is an endpoint for it, else one that stands for it."""
-        context = self._context(metadata)
-        pick = self._placed(context, wait_for_ready)
+        pick = self._placed(metadata, wait_for_ready)
         if pick is not None:
             return self._start(how, request, metadata, credentials, compression, pick, timeout)
         loop = self._owner.prepare()
         start = partial(self._start, how, request, metadata, credentials, compression)
         deferred = DeferredCall(start, Deadline(timeout), self._owner.notify)
-        deferred.place(self._cluster, context, bool(wait_for_ready), loop)
+        deferred.place(self._cluster, self._context(metadata), bool(wait_for_ready), loop)
         return deferred
 
     def _start(

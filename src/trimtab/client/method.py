@@ -9,7 +9,9 @@ from ..balance.request import NO_ATTRIBUTES, NO_METADATA
 from ..errors import TooManyRequests
 from . import attributes
 from .cluster import Cluster, Connection
-from .placement import place
+from .placement import unless_unready
+
+_attributes = attributes.current.get
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,17 +44,20 @@ class MethodCalls:
 
     def _context(self, metadata: Any) -> Request:
         """What the picker may know about a call."""
-        given = attributes.current.get()
+        given = _attributes()
         if not metadata and given is NO_ATTRIBUTES:
             return self._bare
         return Request(self._method.name, metadata or NO_METADATA, given)
 
-    def _placed(self, context: Request, wait_for_ready: bool | None) -> Pick | None:
+    def _placed(self, metadata: Any, wait_for_ready: bool | None) -> Pick | None:
         """A node for a call, if it may start now. Otherwise it has to wait, or a placement has to refuse it."""
+        # Most calls bring no context, and the way of every call is worth a short one.
+        bare = not metadata and _attributes() is NO_ATTRIBUTES
         try:
-            return place(self._pick, context, wait_for_ready)
+            picked = self._pick(self._bare if bare else self._context(metadata))
         except TooManyRequests:
             return None
+        return unless_unready(picked) if wait_for_ready else picked
 
     def _callable_for(self, node: Node) -> Any:
         """grpc's multi-callable on the node's connection, made once and let go with the connection."""

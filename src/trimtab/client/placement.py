@@ -95,7 +95,7 @@ class Placement:
         if self._over:
             return
         try:
-            pick = place(self._cluster.pick, self._request, self._wait_for_ready)
+            pick = self._cluster.pick(self._request)
         except TooManyRequests as error:
             # Not even who waits for ready waits for this: there are endpoints, and they have enough to do.
             self._refuse(Refusal(grpc.StatusCode.UNAVAILABLE, str(error), error))
@@ -105,6 +105,8 @@ class Placement:
             logger.exception("a call could not be placed")
             self._refuse(Refusal(grpc.StatusCode.UNKNOWN, f"the call could not be placed: {error!r}", error))
             return
+        if self._wait_for_ready:
+            pick = unless_unready(pick)
         if pick is not None:
             self.cancel()
             self._placed(pick)
@@ -133,17 +135,16 @@ class Placement:
         self._refuse(Refusal(code, str(error), error))
 
 
-def place(pick: Callable[[Request], Pick | None], request: Request, wait_for_ready: bool | None) -> Pick | None:
-    """What `pick` picks, if the call may start now. Raises TooManyRequests.
+def unless_unready(picked: Pick | None) -> Pick | None:
+    """The pick, if a call that waits for ready may start with it.
 
     When nothing can be reached the balancer offers a failing endpoint, so that the caller learns gRPC's own error; a call
     that waits for ready is not interested in it.
     """
-    picked = pick(request)
-    if wait_for_ready and picked is not None and picked.node.connectivity is not _READY:
-        picked.abandon()
-        return None
-    return picked
+    if picked is None or picked.node.connectivity is _READY:
+        return picked
+    picked.abandon()
+    return None
 
 
 def _unreachable(cluster: Cluster, request: Request, waited_s: float) -> Unavailable:
