@@ -9,37 +9,19 @@ import random
 import sys
 import threading
 import time
-from collections.abc import Callable
-from typing import Protocol
+from collections.abc import Callable, Mapping
 
 from ..balance import Balancer, Changes, Connectivity, Explanation, Node, Pick, Request, Tracer, explain
 from ..errors import ForkError, NoEndpoints, PolicyError, Unavailable
-from ..model import Assignment, Endpoint, Policy, Seat
+from ..model import Assignment, Policy, Seat
 from . import discoveries, forks
+from .connections import Connect, Connection, Connections
 from .discovery import Discovery, News
 from .loop import Loop
 from .service import Service
-from .warm_up import GRACE_S, Gate, WarmUp
 from .whereabouts import FALLBACK_AFTER_S, Whereabouts
 
 logger = logging.getLogger(__name__)
-
-
-class Connection(Protocol):
-    """A connection to one endpoint, owned by its node."""
-
-    @property
-    def channel(self) -> object:
-        """grpc's own channel."""
-        ...
-
-    def close(self) -> None:
-        """Let go of it; again is harmless."""
-        ...
-
-
-Connect = Callable[[Endpoint, float, Callable[[Connectivity], object]], Connection]
-"""Opens a connection, of which an attempt may take so many seconds, and reports its states, in the channel's loop, from then on."""
 
 
 class Cluster:
@@ -50,7 +32,6 @@ class Cluster:
         self.name = service.name
         self.asynchronous = asynchronous
         self._bootstrap = service.bootstrap
-        self._connect = connect
         self._follows_policy = service.policy is None
         self._balancer = Balancer(
             service.policy or Policy(),
@@ -66,8 +47,8 @@ class Cluster:
         """Whether backends should be asked for their load with each call."""
         self._loop: Loop | None = None
         self._discovery: Discovery | None = None
-        self._connections: set[Connection] = set()
-        self._warm_up: WarmUp | None = None
+        self._connect = connect
+        self._connections = self._unconnected()
         self._assigned = False
         self._where = Whereabouts(service.name, service.fallback)
         self._refused: Unavailable | None = None
@@ -90,7 +71,7 @@ class Cluster:
         if self.policy.mode == "passthrough":
             self._in_loop(self._move)
         elif self._where.fallback is not None:
-            self._in_loop(loop.call_later, FALLBACK_AFTER_S, self._fall_back)
+            self._in_loop(self._later, FALLBACK_AFTER_S, self._fall_back)
 
     def close(self) -> None:
         """Take no more calls, and no more news. Connections stay until `disconnect`."""
@@ -106,14 +87,12 @@ class Cluster:
         self.closed, self.refusal_of_child = True, forks.refusal(self.name)
         self._balancer.halt()
         left = self._discovery, self._connections, self._loop
-        self._discovery, self._connections, self._loop = None, set(), None
+        self._discovery, self._connections, self._loop = None, self._unconnected(), None
         return left
 
     def disconnect(self) -> None:
         """Close every connection, with the calls on it."""
-        for connection in tuple(self._connections):
-            connection.close()
-        self._connections.clear()
+        self._connections.close()
 
     def abandon(self) -> None:
         """The channel was collected without having been closed: whichever thread this is, no lock may be taken here."""
@@ -323,8 +302,7 @@ class Cluster:
             return
         if self._refused is not None or self.control_plane_answers:
             # It is there, and may say something yet.
-            assert self._loop is not None
-            self._loop.call_later(FALLBACK_AFTER_S, self._fall_back)
+            self._later(FALLBACK_AFTER_S, self._fall_back)
             return
         self._where.fell_back = True
         self._move()
@@ -335,65 +313,22 @@ class Cluster:
         if (assignment := self._where.current(self.policy)) is None:
             return
         changes = self._balancer.update(assignment)
-        if changes.opened and len(changes.opened) == len(self.nodes):
-            self._warm_up = WarmUp()
         opened, closed = len(changes.opened), len(changes.closed)
         where = self._where.describe(self.policy)
         logger.info("%s: %d endpoints from %s, %d new, %d gone", self.name, len(assignment), where, opened, closed)
         self._follow(changes)
 
     def _follow(self, changes: Changes) -> None:
-        """Open connections to new nodes, let go of those to nodes that left."""
-        for node in changes.closed:
-            if self._warm_up is not None:
-                self._warm_up.forget(node)
-            node.retire(self._drained)
-        for node in changes.opened:
-            self._open(node)
-        self._pass_gate()
+        anew = bool(changes.opened) and len(changes.opened) == len(self.nodes)
+        self._connections.follow(changes, self.policy.connect_timeout_s, anew=anew)
 
-    def _open(self, node: Node) -> None:
-        if self._warm_up is not None:
-            self._warm_up.observe(node, node.connectivity)
-        connection = self._connect(
-            node.endpoint, self.policy.connect_timeout_s, lambda state: self._connectivity_changed(node, state)
-        )
-        node.transport = connection
-        self._connections.add(connection)
+    def _unconnected(self) -> Connections:
+        return Connections(self._connect, self._connectivities_changed, self._in_loop, self._later)
 
-    def _connectivity_changed(self, node: Node, state: Connectivity) -> None:
-        if self._warm_up is not None and not node.retired:
-            self._warm_up.observe(node, state)
-            self._pass_gate()
-        else:
-            self._balancer.connectivity_changed(node, state)
-            self._changed()
-
-    def _pass_gate(self) -> None:
-        warm_up = self._warm_up
-        if warm_up is None:
-            return
-        gate = warm_up.gate
-        if gate is Gate.OPEN:
-            self._open_gate(warm_up)
-        elif gate is Gate.IN_GRACE and not warm_up.in_grace:
-            assert self._loop is not None
-            warm_up.in_grace = True
-            self._loop.call_later(GRACE_S, self._open_gate, warm_up)
-
-    def _open_gate(self, warm_up: WarmUp) -> None:
-        if self._warm_up is not warm_up:
-            return
-        self._warm_up = None
-        self._balancer.connectivities_changed(warm_up.states)
+    def _connectivities_changed(self, states: Mapping[Node, Connectivity]) -> None:
+        self._balancer.connectivities_changed(states)
         self._changed()
 
-    def _drained(self, node: Node) -> None:
-        """The last call of a retired node has ended; from any thread."""
-        self._in_loop(self._let_go, node)
-
-    def _let_go(self, node: Node) -> None:
-        connection = node.transport
-        if connection in self._connections and not node.outstanding:
-            self._connections.discard(connection)
-            connection.close()
+    def _later(self, delay_s: float, callback: Callable[..., object], *args: object) -> None:
+        if self._loop is not None:
+            self._loop.call_later(delay_s, callback, *args)

@@ -8,7 +8,8 @@ from ..balance import Node, Pick, Request
 from ..balance.request import NO_ATTRIBUTES, NO_METADATA
 from ..errors import TooManyRequests
 from . import attributes
-from .cluster import Cluster, Connection
+from .cluster import Cluster
+from .connections import Connection
 from .placement import unless_unready
 
 _attributes = attributes.current.get
