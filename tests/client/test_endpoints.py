@@ -14,7 +14,7 @@ from tests.client.eventually import eventually
 from tests.client.service import NAME, assign, in_flight
 from tests.client.worlds import AnyChannel, World
 from trimtab.balance import Connectivity, Node
-from trimtab.client import cluster
+from trimtab.client import connections
 from trimtab.model import Endpoint, Health
 
 Backends = Callable[[int], list[Backend]]
@@ -69,7 +69,7 @@ def test_an_endpoint_has_one_connection(world: World, ads: AdsServer, backends: 
 @pytest.fixture
 def patient(monkeypatch: pytest.MonkeyPatch) -> None:
     """The first connection waits for the others for as long as a busy machine needs to open them."""
-    monkeypatch.setattr(cluster, "GRACE_S", 60.0)
+    monkeypatch.setattr(connections, "GRACE_S", 60.0)
 
 
 @pytest.mark.usefixtures("patient")
