@@ -100,6 +100,21 @@ def test_a_node_that_never_answered_gets_one_call_at_a_time() -> None:
         pick.done(Outcome("OK"))
 
 
+def test_a_stream_that_began_to_answer_and_goes_on_keeps_no_others_away() -> None:
+    shop, _ = world(3)
+    shop.run(5, 100, steady(0.02))
+    (new,) = shop.assign(*fleet.endpoints(4))
+    picks = [shop.balancer.pick(REQUEST) for _ in range(40)]
+    (probe,) = new.outstanding
+    probe.answered()
+    assert new.proven
+    assert new.quota is None
+    shop.now += 0.2
+    picks += [shop.balancer.pick(REQUEST) for _ in range(40)]
+    assert new.in_flight > 1
+    assert all(pick is not None for pick in picks)
+
+
 def test_clients_that_see_the_same_new_node_do_not_call_it_in_the_same_moment() -> None:
     first_calls = set()
     for seed in range(20):

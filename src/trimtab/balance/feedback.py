@@ -47,9 +47,7 @@ class Feedback:
                 zone.calls += 1
             node.failures_in_row = 0
             if not node.proven:
-                node.proven = True
-                if node.ramp == 1.0:
-                    node.unlimit()
+                self.answered(node)
             if node.success < 1.0 and self._success is not None:
                 succeeded(node, self._clock(), self._success)
                 node.reweigh()
@@ -62,6 +60,12 @@ class Feedback:
             self._reported(node, outcome.report)
         if self._recorder is not None:
             self._recorder.ended(pick, outcome, self._clock() - pick.started_at)
+
+    def answered(self, node: Node) -> None:
+        """A node answers for the first time. Whoever says so rescores it."""
+        node.proven = True
+        if node.ramp == 1.0:
+            node.unlimit()
 
     def _failed(self, pick: Pick, now: float) -> None:
         node = pick.node

@@ -40,6 +40,13 @@ class Pick:
             finally:
                 self._left(node)
 
+    def answered(self) -> None:
+        """The endpoint has begun to answer a stream, which may go on for hours: it is no longer one that never answered."""
+        node = self.node
+        if not node.proven and node.feedback is not None:
+            node.feedback.answered(node)
+            node.rescore()
+
     def abandon(self) -> None:
         """Give the pick back: the call was never made."""
         if self._taken_from(self.node):

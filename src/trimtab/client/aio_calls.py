@@ -70,12 +70,18 @@ class AioCalls(MethodCalls):
         pick = self._placed(metadata, wait_for_ready)
         if pick is not None:
             call = self._start(pick, request, timeout, metadata, credentials, compression)
-            return self.deferred(self._owner.prepare(), call) if self.guards else call
+            return self._guarded(pick, call) if self.guards else call
         context, deadline = self._context(metadata), Deadline(timeout)
         loop = self._owner.prepare()
         starting = self._start_later(context, deadline, request, metadata, credentials, wait_for_ready, compression)
         deferred = self.deferred(loop, starting=starting, deadline_at=deadline.at)
         self._owner.track(deferred)
+        return deferred
+
+    def _guarded(self, pick: Pick, call: Any) -> DeferredCall:
+        deferred = self.deferred(self._owner.prepare(), call)
+        if not pick.node.proven:
+            deferred.heard = pick.answered
         return deferred
 
     def _start(

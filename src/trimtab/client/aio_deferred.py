@@ -26,6 +26,9 @@ DoneCallback = Callable[[Any], None]
 class DeferredCall(grpc.aio.Call):
     """What all four arities have in common."""
 
+    heard: Callable[[], object] | None = None
+    """Called when the first response of a stream is there, where somebody wants to know."""
+
     def __init__(
         self,
         loop: asyncio.AbstractEventLoop,
@@ -159,7 +162,7 @@ class _StreamedResponse(DeferredCall):
     _next: Callable[[], Awaitable[Any]] | None = None
 
     def __aiter__(self) -> AsyncIterator[Any]:
-        if self._call is not None and self._next is None:
+        if self._call is not None and self._next is None and self.heard is None:
             self._next = aiter(self._call).__anext__
         return self
 
@@ -170,10 +173,20 @@ class _StreamedResponse(DeferredCall):
         call = await self._real()
         if self._next is None:
             self._next = aiter(call).__anext__
-        return await self._next()
+        response = await self._next()
+        self._hear()
+        return response
 
     async def read(self) -> Any:
-        return await (await self._real()).read()
+        response = await (await self._real()).read()
+        if response is not grpc.aio.EOF:
+            self._hear()
+        return response
+
+    def _hear(self) -> None:
+        if self.heard is not None:
+            self.heard()
+            self.heard = None
 
     def __del__(self) -> None:
         call = self.__dict__.get("_call")

@@ -93,12 +93,16 @@ class SyncCalls(MethodCalls):
     ) -> Any:
         """Start a future or a stream: grpc's own if there is an endpoint for it, else one that stands for it."""
         pick = self._placed(metadata, wait_for_ready)
-        if pick is not None:
+        if pick is not None and (how or pick.node.proven):
             return self._start(how, request, metadata, credentials, compression, pick, timeout)
-        loop = self._owner.prepare()
         start = partial(self._start, how, request, metadata, credentials, compression)
         deferred = DeferredCall(start, Deadline(timeout), self._owner.notify)
-        deferred.place(self._cluster, self._context(metadata), bool(wait_for_ready), loop)
+        if pick is None:
+            deferred.place(self._cluster, self._context(metadata), bool(wait_for_ready), self._owner.prepare())
+        else:
+            # grpc's own stream does not tell when its first response is there.
+            deferred.probes(pick)
+            deferred.settle(start(pick, timeout))
         return deferred
 
     def _start(

@@ -38,6 +38,8 @@ class DeferredCall(grpc.Call, grpc.Future):  # type: ignore[type-arg]  # generic
         self._lock = threading.Lock()
         self._callbacks: list[Callable[[], object]] = []
         self._call_off: Callable[[], object] = _nothing
+        self._probe: Pick | None = None
+        """The pick of an endpoint that never answered, until the first response."""
 
     def place(self, cluster: Cluster, context: Request, wait_for_ready: bool, loop: Loop) -> None:
         """Start as soon as there is a node. The placement does not keep a dropped call alive."""
@@ -58,6 +60,7 @@ class DeferredCall(grpc.Call, grpc.Future):  # type: ignore[type-arg]  # generic
         if self._call is not None:
             pick.abandon()
             return
+        self.probes(pick)
         call: Any
         try:
             call = self._start(pick, self._deadline.remaining_s())
@@ -68,6 +71,11 @@ class DeferredCall(grpc.Call, grpc.Future):  # type: ignore[type-arg]  # generic
             call = RefusedCall(Refusal(grpc.StatusCode.UNKNOWN, f"the call could not be started: {error!r}"))
         if not self.settle(call):
             call.cancel()
+
+    def probes(self, pick: Pick) -> None:
+        """The call runs by this pick: if its endpoint never answered, the first response of a stream is its answer."""
+        if not pick.node.proven:
+            self._probe = pick
 
     def settle(self, call: Any) -> bool:
         """From now on stand for `call`. False: it already stands for another."""
@@ -165,7 +173,11 @@ class DeferredCall(grpc.Call, grpc.Future):  # type: ignore[type-arg]  # generic
         return self
 
     def __next__(self) -> Any:
-        return next(self._real())
+        response = next(self._real())
+        if self._probe is not None:
+            self._probe.answered()
+            self._probe = None
+        return response
 
     def __del__(self) -> None:
         self._call_off()
