@@ -326,7 +326,7 @@ class Balancer:
         node.load_of = LOADS[self._policy.load]
         node.feedback = self._feedback
         node.fleet = self._fleet if self._counts_fleet else None
-        node.places = ()
+        node.place = None
         if self._outliers is None:
             node.tally = node.ejected_until = None
         if self._policy.success_rate is None:

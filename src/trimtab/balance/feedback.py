@@ -37,11 +37,12 @@ class Feedback:
 
     def ended(self, pick: Pick, outcome: Outcome) -> None:
         """A call ended, for the first time and with this outcome. Whoever says so rescores the node."""
-        node, status = pick.node, outcome.status
+        node, status, now = pick.node, outcome.status, self._clock()
+        took_s = now - pick.started_at
         if (zone := node.zone) is not None:
-            zone.time_s += self._clock() - pick.started_at
+            zone.time_s += took_s
         if status in self._failing:
-            self._failed(pick, self._clock())
+            self._failed(node, took_s, now)
         elif status not in NO_EVIDENCE:
             if zone is not None:
                 zone.calls += 1
@@ -49,17 +50,16 @@ class Feedback:
             if not node.proven:
                 self.answered(node)
             if node.success < 1.0 and self._success is not None:
-                succeeded(node, self._clock(), self._success)
+                succeeded(node, now, self._success)
                 node.reweigh()
             if node.tally is not None:
                 node.tally.successes += 1
             if self._decay_s is not None:
-                now = self._clock()
-                observe_latency(node, now - pick.started_at, now, self._decay_s)
+                observe_latency(node, took_s, now, self._decay_s)
         if outcome.report is not None:
-            self._reported(node, outcome.report)
+            self._reported(node, outcome.report, now)
         if self._recorder is not None:
-            self._recorder.ended(pick, outcome, self._clock() - pick.started_at)
+            self._recorder.ended(pick, outcome, took_s)
 
     def answered(self, node: Node) -> None:
         """A node answers for the first time. Whoever says so rescores it."""
@@ -67,8 +67,7 @@ class Feedback:
         if node.ramp == 1.0:
             node.unlimit()
 
-    def _failed(self, pick: Pick, now: float) -> None:
-        node = pick.node
+    def _failed(self, node: Node, took_s: float, now: float) -> None:
         node.failures_in_row += 1
         if self._success is not None:
             failed(node, now, self._success)
@@ -78,12 +77,12 @@ class Feedback:
             if node.failures_in_row == self._consecutive:
                 node.tally.tripped = True
         # A failure's own latency is no good news, only a bad one may count.
-        if self._decay_s is not None and now - pick.started_at > node.latency_s > 0:
-            observe_latency(node, now - pick.started_at, now, self._decay_s)
+        if self._decay_s is not None and took_s > node.latency_s > 0:
+            observe_latency(node, took_s, now, self._decay_s)
         self._refresh_soon()
 
-    def _reported(self, node: Node, report: LoadReport) -> None:
+    def _reported(self, node: Node, report: LoadReport, now: float) -> None:
         if node.utilization is None:
             node.utilization = Utilization()
             self._refresh_soon()
-        node.utilization.reported(report, self._clock(), self._reports)
+        node.utilization.reported(report, now, self._reports)

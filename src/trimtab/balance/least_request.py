@@ -2,6 +2,7 @@
 
 import random
 from collections.abc import Sequence
+from weakref import WeakSet
 
 from ..model import Policy
 from .choice import Choice
@@ -22,33 +23,54 @@ class LeastRequest:
 
     def __init__(self, policy: Policy, rng: random.Random) -> None:
         self._rng = rng
+        self._boards: WeakSet[Scoreboard] = WeakSet()
 
     def picker(self, nodes: Sequence[Node]) -> Picker:
-        return _LeastRequestPicker(nodes, self._rng)
+        board = self._board(nodes)
+        return _LeastRequestPicker(board, nodes, frozenset(board.places.keys() - nodes), self._rng)
+
+    def _board(self, nodes: Sequence[Node]) -> Scoreboard:
+        """One with these nodes, and none beside them that could win. Shares change all the time, who is on a board hardly ever."""
+        board = None if nodes[0].place is None else nodes[0].place.board
+        if board is not None and board in self._boards:
+            here = all(node.place is not None and node.place.board is board for node in nodes)
+            if here and all(node.quota is not None for node in board.places.keys() - nodes):
+                return board
+        # In random order: among equals the next one after a random start is taken, and neighbours must not be the same for
+        # every client.
+        board = Scoreboard(self._rng.sample(nodes, len(nodes)))
+        self._boards.add(board)
+        return board
 
 
 class _LeastRequestPicker:
     """Searches scores that the nodes write down, not the nodes."""
 
-    __slots__ = ("_board", "_draw", "_nodes")
+    __slots__ = ("_board", "_draw", "_nodes", "_others", "_rng")
 
-    def __init__(self, nodes: Sequence[Node], rng: random.Random) -> None:
-        # In random order: among equals the next one after a random start is taken, and neighbours must not be the same for
-        # every client.
-        self._nodes = rng.sample(nodes, len(nodes))
-        self._board = Scoreboard([node.score for node in self._nodes])
-        self._draw = draw(self._nodes, rng)
-        for slot, node in enumerate(self._nodes):
-            # The board before stays in use: a service has a second picker, over the nodes without a quota.
-            node.places = (*node.places[-1:], self._board.place(slot))
+    def __init__(self, board: Scoreboard, nodes: Sequence[Node], others: frozenset[Node], rng: random.Random) -> None:
+        """`others` are on the board and not to be picked: they have a quota, and the score infinity unless it grants a pick."""
+        self._board = board
+        self._nodes = nodes
+        self._others = others
+        self._draw = draw(nodes, rng)
+        self._rng = rng
 
     def pick(self, request: Request) -> Node:
         try:
-            return self._nodes[self._board.least(self._draw)]
+            node = self._board.least(self._drawn)
         except ValueError:
             # Another thread changed the least score since: anyone will do.
-            return self._nodes[self._draw()]
+            return self._drawn()
+        return self._without_others() if node in self._others else node
 
     def explain(self, request: Request) -> Choice:
         """The same pick with all candidates."""
         return Choice.of(self.pick(request), self._nodes, f"the lowest score of {len(self._nodes)}")
+
+    def _drawn(self) -> Node:
+        return self._nodes[self._draw()]
+
+    def _without_others(self) -> Node:
+        # The least of exponential draws is a draw by share.
+        return min(self._nodes, key=lambda node: (node.score, self._rng.expovariate(node.share)))

@@ -18,11 +18,6 @@ _UNKNOWN_LATENCY = 2.0**47
 """Load of a node that has calls in flight and never answered one: it gets a single call (finagle's PeakEwma)."""
 
 
-def in_flight(node: "Node") -> float:
-    """Calls in flight."""
-    return len(node.outstanding)
-
-
 def peak_ewma(node: "Node") -> float:
     """Latency times calls in flight, the one to be placed included: idle nodes differ by latency."""
     calls = len(node.outstanding)
@@ -36,7 +31,8 @@ def cost(node: "Node") -> float:
     return node.cost if node.outstanding else 0.0
 
 
-LOADS: Mapping[str, LoadOf] = MappingProxyType({"in_flight": in_flight, "peak_ewma": peak_ewma, "cost": cost})
+LOADS: Mapping[str, LoadOf | None] = MappingProxyType({"in_flight": None, "peak_ewma": peak_ewma, "cost": cost})
+"""By the name that a policy uses; None: the node counts its calls in flight itself."""
 
 
 def observe_latency(node: "Node", rtt_s: float, now: float, decay_s: float) -> None:

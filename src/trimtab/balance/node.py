@@ -11,7 +11,7 @@ from math import inf
 from typing import TYPE_CHECKING
 
 from ..model import Endpoint
-from .load import LoadOf, in_flight
+from .load import LoadOf
 
 if TYPE_CHECKING:
     from .feedback import Feedback
@@ -56,7 +56,7 @@ class Node:
         "load_of",
         "on_drained",
         "outstanding",
-        "places",
+        "place",
         "priority",
         "proven",
         "quota",
@@ -65,6 +65,7 @@ class Node:
         "reported_weight",
         "retired",
         "score",
+        "share",
         "success",
         "success_at",
         "tally",
@@ -86,7 +87,8 @@ class Node:
         self.on_drained: Callable[[Node], None] | None = None
         """Called when a retired node has no call left: at least once, from any thread that ends a call."""
 
-        self.load_of: LoadOf = in_flight
+        self.load_of: LoadOf | None = None
+        """What measures its load; None: calls in flight, counted without asking anybody."""
         self.cost = 0.0
         """What the picks in flight weigh together, where cost is declared."""
         self.latency_s = 0.0
@@ -126,8 +128,10 @@ class Node:
         """The picks in flight on all nodes together, where a strategy wants to know."""
         self.zone: Zone | None = None
         """Where it is; None: that makes no difference."""
-        self.places: tuple[Place, ...] = ()
-        """Where strategies want the score written down."""
+        self.place: Place | None = None
+        """Where a strategy wants the score written down."""
+        self.share: float = endpoint.weight
+        """What it may take relative to others by weight and success, whatever its load."""
         self.factor = 1.0 / endpoint.weight
         self.score = 0.0
 
@@ -139,27 +143,24 @@ class Node:
     @property
     def load(self) -> float:
         """What the policy takes for load."""
-        return self.load_of(self)
+        return len(self.outstanding) if self.load_of is None else self.load_of(self)
 
     @property
     def relative_load(self) -> float:
         """The score it has, or would have if it were not held back."""
-        return self.load_of(self) * self.factor
-
-    @property
-    def share(self) -> float:
-        """What it may take relative to others by weight and success, whatever its load."""
-        return self.endpoint.weight * self.success
+        return self.load * self.factor
 
     def rescore(self) -> None:
         """The load has changed, or whether it is held back."""
-        self.score = score = inf if self.held else self.load_of(self) * self.factor
-        for place in self.places:
-            place.write(score)
+        load = len(self.outstanding) if self.load_of is None else self.load_of(self)
+        self.score = score = inf if self.held else load * self.factor
+        if self.place is not None:
+            self.place.write(score)
 
     def reweigh(self) -> None:
         """Weight, ramp or success have changed."""
-        self.factor = 1.0 / (self.endpoint.weight * self.ramp * self.success)
+        self.share = self.endpoint.weight * self.success
+        self.factor = 1.0 / (self.share * self.ramp)
         self.rescore()
 
     def unlimit(self) -> None:

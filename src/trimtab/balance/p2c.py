@@ -5,14 +5,16 @@ replacement compares a node with itself in 1 of n picks, which small fleets feel
 """
 
 import random
+from bisect import bisect
 from collections.abc import Sequence
+from itertools import accumulate
 
 from ..model import Policy
 from .choice import Choice
 from .node import Node
 from .picker import Picker
 from .request import Request
-from .shares import draw, even
+from .shares import even
 
 _TRIES = 8
 
@@ -90,12 +92,15 @@ class _EvenPicker:
 class _WeightedPicker:
     """Draws by share. The first of the two wins ties, so idle nodes are picked exactly by their shares."""
 
-    __slots__ = ("_draw", "_nodes", "_strategy")
+    __slots__ = ("_last", "_nodes", "_random", "_strategy", "_sums", "_total")
 
     def __init__(self, strategy: PowerOfTwoChoices, nodes: Sequence[Node], rng: random.Random) -> None:
         self._strategy = strategy
         self._nodes = tuple(nodes)
-        self._draw = draw(nodes, rng)
+        self._sums = list(accumulate(node.share for node in nodes))
+        self._total = self._sums[-1]
+        self._last = len(nodes) - 1
+        self._random = rng.random
 
     def pick(self, request: Request) -> Node:
         first, second = self._pair()
@@ -110,10 +115,13 @@ class _WeightedPicker:
         return self._strategy.better(*self._pair())
 
     def _pair(self) -> tuple[Node, Node]:
-        nodes, draw = self._nodes, self._draw
-        i = draw()
-        for _ in range(_TRIES):
-            if (j := draw()) != i:
-                return nodes[i], nodes[j]
-        # One node has nearly all of the weight: its neighbour is as good as any.
-        return nodes[i], nodes[i - 1]
+        nodes, sums, total, last, uniform = self._nodes, self._sums, self._total, self._last, self._random
+        # As `shares.draw` does it, without a call for each of the two.
+        i = bisect(sums, uniform() * total, 0, last)
+        j = bisect(sums, uniform() * total, 0, last)
+        tries = 1
+        while j == i and tries < _TRIES:
+            j = bisect(sums, uniform() * total, 0, last)
+            tries += 1
+        # Where one node has nearly all of the weight its neighbour is as good as any.
+        return nodes[i], nodes[j if j != i else i - 1]

@@ -32,13 +32,7 @@ class Pick:
 
     def done(self, outcome: Outcome) -> None:
         """The call ended. `outcome` feeds what the node remembers about its endpoint."""
-        node = self.node
-        if self._taken_from(node):
-            try:
-                if node.feedback is not None:
-                    node.feedback.ended(self, outcome)
-            finally:
-                self._left(node)
+        self._end(outcome)
 
     def answered(self) -> None:
         """The endpoint has begun to answer a stream, which may go on for hours: it is no longer one that never answered."""
@@ -49,8 +43,7 @@ class Pick:
 
     def abandon(self) -> None:
         """Give the pick back: the call was never made."""
-        if self._taken_from(self.node):
-            self._left(self.node)
+        self._end(None)
 
     @property
     def cost(self) -> float:
@@ -64,20 +57,21 @@ class Pick:
             self.node.cost += cost - before
             self.node.rescore()
 
-    def _taken_from(self, node: Node) -> bool:
-        """Whether it was still in flight: exactly one caller is told so, whatever threads race."""
+    def _end(self, outcome: Outcome | None) -> None:
+        node = self.node
         try:
+            # Whatever threads race, exactly one takes it out.
             node.outstanding.remove(self)
         except KeyError:
-            return False
+            return
         if node.fleet is not None:
             node.fleet.discard(self)
         if self._cost:
             node.cost -= self._cost
-        return True
-
-    @staticmethod
-    def _left(node: Node) -> None:
-        node.rescore()
-        if node.retired and not node.outstanding and node.on_drained is not None:
-            node.on_drained(node)
+        try:
+            if outcome is not None and node.feedback is not None:
+                node.feedback.ended(self, outcome)
+        finally:
+            node.rescore()
+            if node.retired and not node.outstanding and node.on_drained is not None:
+                node.on_drained(node)

@@ -31,7 +31,7 @@ class Plan:
         """A node while some have a quota."""
         turn = rations.count(self.limited)
         node = (self.picker if rations.open else unlimited).pick(request)
-        return node if rations.take(node, turn) else unlimited.pick(request)
+        return node if node.quota is None or rations.take(node, turn) else unlimited.pick(request)
 
     def explained(self, rations: Rations, request: Request) -> Choice:
         """The node for a request, with a quota or without, and why: what was refused for its quota is not the choice."""

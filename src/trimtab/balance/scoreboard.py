@@ -1,72 +1,84 @@
 """The least of many scores, found without looking at all of them.
 
-Scores lie in blocks of about √n, and beside them each block's least: a search looks at the leasts and one block, a change at
-one block at most. `min`, `index` and `count` of lists of floats are what Python does fastest.
+Scores lie in blocks of about √n, and beside them for each block a bound: none of its scores is less. A score that falls
+takes the bound along; after one that rose it may be too low, and is set right when a search comes by. `min`, `index` and `count`
+of lists of floats are what Python does fastest.
 """
 
 from collections.abc import Callable, Sequence
+from itertools import chain
 from math import isqrt
+
+from .node import Node
 
 
 class Scoreboard:
-    """Scores by slot, each written by whoever owns it, searched from any thread.
+    """The scores of nodes, each written by whoever changes it, searched from any thread. A node is on one board at a time.
 
-    Two threads that write into one block in the same moment may leave an old least behind, until the next write into it: an
-    answer may then be second best, as it may be with any score that changes while it is read.
+    Where a score falls while a search sets the bound of its block right, the bound may stay too high until the node is
+    rescored: an answer may then be second best, as it may be with any score that changes while it is read.
     """
 
-    __slots__ = ("_blocks", "_leasts", "_width")
+    __slots__ = ("__weakref__", "_blocks", "_bounds", "_rows", "places")
 
-    def __init__(self, scores: Sequence[float]) -> None:
-        """At least one score."""
-        self._width = width = isqrt(len(scores))
-        self._blocks = [list(scores[start : start + width]) for start in range(0, len(scores), width)]
-        self._leasts = [min(block) for block in self._blocks]
+    def __init__(self, nodes: Sequence[Node]) -> None:
+        """At least one node. A search passes them in this order."""
+        width = isqrt(len(nodes))
+        self._rows = [nodes[start : start + width] for start in range(0, len(nodes), width)]
+        self._blocks = [[node.score for node in row] for row in self._rows]
+        self._bounds = [min(block) for block in self._blocks]
+        self.places = {
+            node: Place(self, self._bounds, index, self._blocks[index], position)
+            for index, row in enumerate(self._rows)
+            for position, node in enumerate(row)
+        }
+        for node, place in self.places.items():
+            node.place = place
 
-    def place(self, slot: int) -> "Place":
-        """Where the score of `slot` is written."""
-        index, position = divmod(slot, self._width)
-        return Place(self._leasts, index, self._blocks[index], position)
+    def least(self, among_equals: Callable[[], Node]) -> Node:
+        """The node of the least score; of several the first one from the one `among_equals` says, around the end.
 
-    def least(self, among_equals: Callable[[], int]) -> int:
-        """The slot of the least score; of several the first one from where `among_equals` says, around the end."""
-        least = min(self._leasts)
-        if self._leasts.count(least) == 1:
-            index = self._leasts.index(least)
+        Raises ValueError if another thread changed the score since.
+        """
+        bounds = self._bounds
+        while True:
+            least = min(bounds)
+            index = bounds.index(least)
             block = self._blocks[index]
-            if block.count(least) == 1:
-                return index * self._width + block.index(least)
-        return self._from(among_equals(), least)
+            equals = block.count(least)
+            if not equals:
+                bounds[index] = min(block)
+            elif equals > 1 or bounds.count(least) > 1:
+                start = among_equals()
+                return start if start.score == least else self._next(self.places[start], least)
+            else:
+                return self._rows[index][block.index(least)]
 
-    def _from(self, start: int, least: float) -> int:
-        index, position = divmod(start, self._width)
-        try:
-            return index * self._width + self._blocks[index].index(least, position)
-        except ValueError:
-            pass
-        try:
-            index = self._leasts.index(least, index + 1)
-        except ValueError:
-            index = self._leasts.index(least)
-        return index * self._width + self._blocks[index].index(least)
+    def _next(self, start: "Place", least: float) -> Node:
+        first = start.position
+        for index in chain(range(start.index, len(self._rows)), range(start.index + 1)):
+            if self._bounds[index] == least:
+                scores = self._blocks[index][first:]
+                if least in scores:
+                    return self._rows[index][first + scores.index(least)]
+            first = 0
+        raise ValueError(f"nobody has the score {least} any more")
 
 
 class Place:
     """Where one score is written."""
 
-    __slots__ = ("_block", "_index", "_leasts", "_position")
+    __slots__ = ("_block", "_bounds", "board", "index", "position")
 
-    def __init__(self, leasts: list[float], index: int, block: list[float], position: int) -> None:
-        self._leasts = leasts
-        self._index = index
+    def __init__(self, board: Scoreboard, bounds: list[float], index: int, block: list[float], position: int) -> None:
+        self.board = board
+        self.index = index
+        self.position = position
+        self._bounds = bounds
         self._block = block
-        self._position = position
 
     def write(self, score: float) -> None:
         """The score is this now."""
-        block, leasts, index = self._block, self._leasts, self._index
-        before, block[self._position] = block[self._position], score
-        if score < leasts[index]:
-            leasts[index] = score
-        elif before <= leasts[index] < score:
-            leasts[index] = min(block)
+        self._block[self.position] = score
+        if score < self._bounds[self.index]:  # noqa: PLR1730 `min` would take twice as long
+            self._bounds[self.index] = score

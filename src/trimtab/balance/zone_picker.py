@@ -112,26 +112,27 @@ class ZonePicker:
 class AnyZonePicker:
     """Where weights are as capacity, zones are no matter; only what leaves the client's is counted."""
 
-    __slots__ = ("_crossings", "_picker", "_reason")
+    __slots__ = ("_counts", "_home", "_picker", "_reason")
 
     def __init__(self, picker: Picker, reason: str, crossings: Crossings) -> None:
         self._picker = picker
         self._reason = reason
-        self._crossings = crossings
+        self._home = crossings.home
+        self._counts = crossings.counts
 
     def pick(self, request: Request) -> Node:
         node = self._picker.pick(request)
-        if zone_name(node) != self._crossings.home and node.quota is None:
-            self._crossings.count(self._reason)
+        if ((zone := node.zone) is None or zone.name != self._home) and node.quota is None:
+            self._counts[self._reason] += 1
         return node
 
     def explain(self, request: Request) -> Choice:
         """The same pick with what its picker tells."""
         choice = explained(self._picker, request)
-        if zone_name(choice.node) == self._crossings.home:
+        if zone_name(choice.node) == self._home:
             return choice
         if choice.node.quota is None:
-            self._crossings.count(self._reason)
+            self._counts[self._reason] += 1
         return replace(choice, why=f"zone {zone_name(choice.node)} ({self._reason}): {choice.why}")
 
 
