@@ -1,6 +1,7 @@
-"""Two control planes of one cluster: one has followed all of its history, the other has just been started."""
+"""Two control planes of one cluster: both have followed all of its history, or one has just been started."""
 
 import random
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from tests.control.kube.fake_api_server import FakeApiServer, fake_api_server
 from tests.control.kube.json_objects import Json, endpoint_slice, node, pod, service
 from tests.control.xds_client import XdsClient, addresses
 from tests.xds.envoy_messages import discovery_pb2
+from trimtab.control.kubernetes import TRIGGERED_ANNOTATION
 from trimtab.model import Locality
 from trimtab.xds.discovery import ClientNode, DiscoveryRequest
 from trimtab.xds.resource_type import (
@@ -64,6 +66,12 @@ def happen(api: FakeApiServer, deployments: list[Deployment], steps: int, rng: r
                 api.put(*map(zoned, chosen.step()))
 
 
+def triggered(item: Json) -> Json:
+    """A slice with the time of the change that it tells of, as its controller notes it."""
+    annotations = {TRIGGERED_ANNOTATION: datetime.now(UTC).isoformat()}
+    return {**item, "metadata": {**item["metadata"], "annotations": annotations}}
+
+
 async def resources(server: str, who: ClientNode) -> Resources:
     """Everything there is, as this client gets it."""
     found: Resources = {}
@@ -89,10 +97,10 @@ def _name(body: bytes) -> str:
     return body[2 : 2 + body[1]].decode()
 
 
-async def caught_up(running: Serving) -> None:
+async def caught_up(running: Serving, address: str = "10.9.9.9") -> None:
     """Return once it serves what was put last."""
     async with XdsClient(running.xds, "last.prod:8080") as client:
-        while addresses(await client.response()) != {"last.prod:8080": ["10.9.9.9"]}:
+        while addresses(await client.response()) != {"last.prod:8080": [address]}:
             pass
 
 
@@ -117,3 +125,23 @@ async def test_whatever_they_lived_through_they_send_the_same_bytes(tmp_path: Pa
                     assert {type_url for type_url, _ in mine} == types
                     assert len(mine) == len(types) * (len(deployments) + 1)
                     assert mine == theirs
+
+
+async def test_without_pods_too_they_date_what_both_saw_become_ready_by_its_slice(tmp_path: Path) -> None:
+    rng = random.Random(20261127)
+    deployments = [Deployment(f"s{number}", number * 100, rng) for number in range(3)]
+    start = [item for one in deployments for item in (service(one.name), *map(zoned, one.slices()))]
+    arguments = ("--census-warm-up", "3600", "--withdrawal-share", "1")
+    async with fake_api_server(node("node-1", "a"), service("last"), *start) as api:
+        config = kubeconfig(tmp_path, api.url)
+        async with serving_cluster(config, *arguments) as first, serving_cluster(config, *arguments) as second:
+            # One at a time: a replica that skips what it had no time for has not seen the same.
+            for turn in range(20):
+                api.put(*(triggered(zoned(item)) for item in rng.choice(deployments).step()))
+                address = f"10.9.9.{turn}"
+                api.put(triggered(endpoint_slice(address, name="last-1", of="last")))
+                for replica in (first, second):
+                    await caught_up(replica, address)
+            mine, theirs = await resources(first.xds, CLIENTS[2]), await resources(second.xds, CLIENTS[2])
+            assert any(b"ready_since" in body for body in mine.values())
+            assert mine == theirs

@@ -123,6 +123,20 @@ async def test_a_wrong_policy_keeps_the_last_good_one_and_shows_where_people_loo
             assert report["policy"] == {"max_connections": 7}
 
 
+async def test_how_long_how_much_is_held_can_be_set(tmp_path: Path) -> None:
+    """Also a single service, and for an hour."""
+    tuned = ("--withdrawal-services", "1", "--withdrawal-hold", "3600")
+    async with (
+        fake_api_server(service(), endpoint_slice("10.0.0.1", "10.0.0.2")) as api,
+        serving_cluster(kubeconfig(tmp_path, api.url), *tuned) as running,
+    ):
+        api.put(endpoint_slice())
+        while "trimtab_held_endpoints 2.0" not in (await check(running, "/metrics"))[1]:
+            pass
+        async with XdsClient(running.xds, PAYMENTS) as client:
+            assert addresses(await client.response()) == {PAYMENTS: ["10.0.0.1", "10.0.0.2"]}
+
+
 async def test_what_is_missing_is_said_until_it_is_ready(tmp_path: Path) -> None:
     """Two sources, none, one that is wrong, options that say nothing, and numbers that are none."""
     manifests, cluster = (
@@ -136,6 +150,8 @@ async def test_what_is_missing_is_said_until_it_is_ready(tmp_path: Path) -> None
         ([], "this is not a Pod in a cluster"),
         (["--kubeconfig", str(tmp_path / "nowhere")], "nowhere"),
         ([*manifests, "--withdrawal-share", "0"], "--manifests and --withdrawal-share exclude each other"),
+        ([*manifests, "--withdrawal-services", "0"], "--manifests and --withdrawal-services exclude each other"),
+        ([*manifests, "--withdrawal-hold", "0"], "--manifests and --withdrawal-hold exclude each other"),
         ([*manifests, "--state-max-age", "3600"], "--manifests and --state-max-age exclude each other"),
         ([*cluster, "--state-max-age", "60"], "--state-max-age says how old the state in --state-dir may be"),
         ([*cluster, *state, "--state-max-age", "-1"], "--state-max-age: expected a number of seconds above 0, got -1"),
@@ -144,6 +160,8 @@ async def test_what_is_missing_is_said_until_it_is_ready(tmp_path: Path) -> None
             "--state-max-age: expected a number of seconds above 0, got nan",
         ),
         ([*cluster, "--withdrawal-share", "1.5"], "--withdrawal-share: expected a number above 0 and up to 1, got 1.5"),
+        ([*cluster, "--withdrawal-services", "0"], "--withdrawal-services: expected a number of 1 or more, got 0"),
+        ([*cluster, "--withdrawal-hold", "-1"], "--withdrawal-hold: expected a number of seconds, 0 or more, got -1.0"),
         ([*cluster, "--census-warm-up", "nan"], "--census-warm-up: expected a number of seconds, 0 or more, got nan"),
         ([*cluster, "--census-warm-up", "-5"], "--census-warm-up: expected a number of seconds, 0 or more, got -5"),
     ):

@@ -13,7 +13,7 @@ import pytest
 from tests.cli.running import run
 from tests.cli.serving import Serving, serving
 from tests.control.test_manifests import SERVICE, SLICE
-from tests.control.xds_client import XdsClient
+from tests.control.xds_client import XdsClient, addresses
 from tests.ports import HeldPort
 from trimtab.control.status import Problems, Status
 
@@ -67,6 +67,20 @@ async def test_a_refusal_is_shown_in_the_clients_own_words(running: Serving) -> 
         # Nobody's words drive the operator's terminal.
         assert "\x1b" not in ended.stdout
         assert running.event("a client refused what it was sent")["node"] == "test"
+
+
+async def test_who_cannot_be_kept_on_a_node_is_named(manifests: Path) -> None:
+    (manifests / "cluster.yaml").write_text(
+        SERVICE.replace("spec: {", "spec: {internalTrafficPolicy: Local, ") + "---" + SLICE
+    )
+    with serving(manifests) as running:
+        async with XdsClient(running.xds, PAYMENTS) as client:
+            assert addresses(await client.response()) == {PAYMENTS: []}
+            problems = (await status(running))["problems"]
+            assert problems["unplaced_clients"] == {PAYMENTS: ["test"]}
+            words = " ".join((await run("status", "--admin", running.admin)).stdout.split())
+            assert f"{PAYMENTS}: it keeps calls on their Node (internalTrafficPolicy: Local)" in words
+            assert "they are told of no endpoint: test; give them NODE_NAME or POD_IP" in words
 
 
 async def test_the_table_says_it_in_words(running: Serving) -> None:

@@ -29,6 +29,8 @@ def serve(
     state_dir: Path | None = None,
     state_max_age: float | None = None,
     withdrawal_share: float | None = None,
+    withdrawal_services: int | None = None,
+    withdrawal_hold: float | None = None,
     listen: str = "127.0.0.1:18000",
     admin: str = "127.0.0.1:8080",
     peers: Annotated[tuple[str, ...], Parameter(negative="")] = (),
@@ -67,6 +69,10 @@ def serve(
     withdrawal_share
         If more than this share of the endpoints of more than this share of the services vanish at once, they are kept until
         a second look confirms it; 0.5 by default. 1 turns this off.
+    withdrawal_services
+        Of how many services at least that must be true; 2 by default, so that a cluster of one service can scale it to zero.
+    withdrawal_hold
+        Seconds before the second look; 5 by default.
     listen
         Where xDS clients connect, HOST:PORT. Port 0 takes any that is free.
     admin
@@ -96,7 +102,17 @@ def serve(
         if not 0 <= census_warm_up < math.inf:
             raise ServeError(f"--census-warm-up: expected a number of seconds, 0 or more, got {census_warm_up}")
         source = SourceOptions(
-            manifests, kubeconfig, context, namespace, selector, watch_pods, state_dir, state_max_age, withdrawal_share
+            manifests,
+            kubeconfig,
+            context,
+            namespace,
+            selector,
+            watch_pods,
+            state_dir,
+            state_max_age,
+            withdrawal_share,
+            withdrawal_services,
+            withdrawal_hold,
         ).source()
         defaults = None if config is None else config_file(config)
         certificates = Tls(tls_cert, tls_key, tls_client_ca).certificates(replicas=bool(listed or service))

@@ -1,5 +1,6 @@
 """Which source of truth the options of `trimtab serve` mean."""
 
+import math
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,6 +31,8 @@ class SourceOptions:
     state_dir: Path | None
     state_max_age_s: float | None
     withdrawal_share: float | None
+    withdrawal_services: int | None
+    withdrawal_hold_s: float | None
 
     def source(self) -> Source:
         """The one source they mean. Raises ServeError, ManifestError or ClusterError."""
@@ -52,6 +55,8 @@ class SourceOptions:
             "--state-dir": self.state_dir,
             "--state-max-age": self.state_max_age_s is not None,
             "--withdrawal-share": self.withdrawal_share is not None,
+            "--withdrawal-services": self.withdrawal_services is not None,
+            "--withdrawal-hold": self.withdrawal_hold_s is not None,
         }
         for option, value in given.items():
             if value:
@@ -69,11 +74,17 @@ class SourceOptions:
         )
 
     def _guard(self) -> GuardSettings:
-        if self.withdrawal_share is None:
-            return GuardSettings()
-        if not 0 < self.withdrawal_share <= 1:
-            raise ServeError(f"--withdrawal-share: expected a number above 0 and up to 1, got {self.withdrawal_share}")
-        return GuardSettings(share=self.withdrawal_share)
+        default = GuardSettings()
+        share = default.share if self.withdrawal_share is None else self.withdrawal_share
+        services = default.least_services if self.withdrawal_services is None else self.withdrawal_services
+        hold_s = default.second_look_after_s if self.withdrawal_hold_s is None else self.withdrawal_hold_s
+        if not 0 < share <= 1:
+            raise ServeError(f"--withdrawal-share: expected a number above 0 and up to 1, got {share}")
+        if services < 1:
+            raise ServeError(f"--withdrawal-services: expected a number of 1 or more, got {services}")
+        if not 0 <= hold_s < math.inf:
+            raise ServeError(f"--withdrawal-hold: expected a number of seconds, 0 or more, got {hold_s}")
+        return GuardSettings(share, least_services=services, second_look_after_s=hold_s)
 
     def _state_dir(self) -> StateDir | None:
         max_age_s = STATE_MAX_AGE_S if self.state_max_age_s is None else self.state_max_age_s

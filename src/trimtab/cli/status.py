@@ -12,6 +12,7 @@ from .admin_client import DEFAULT_ADMIN, ask
 from .listen_address import ListenAddress
 from .output import ago, console, fail, plain, print_json, table
 
+_CLIENTS_SHOWN = 5
 _STYLES = {"acked": "green", "waiting": "yellow", "nacked": "red", "never asked": "dim"}
 _VERSION_SHOWN = 8
 _REPAIRS_SHOWN = 3
@@ -86,6 +87,12 @@ def _sentences(problems: Problems) -> Iterator[str]:
     for _, why in sorted(problems.rejected_policies.items()):
         yield f"policy rejected, the last good one stays: {why}"
     yield from problems.source
+    for service, clients in sorted(problems.unplaced_clients.items()):
+        more = f" and {len(clients) - _CLIENTS_SHOWN} more" if len(clients) > _CLIENTS_SHOWN else ""
+        yield (
+            f"{service}: it keeps calls on their Node (internalTrafficPolicy: Local), and of these clients that Node is not known, so they "
+            f"are told of no endpoint: {', '.join(clients[:_CLIENTS_SHOWN])}{more}; give them NODE_NAME or POD_IP in their bootstrap"
+        )
 
 
 def _row(client: ClientStatus) -> tuple[str, ...]:

@@ -176,7 +176,7 @@ class Catalog:
             self._placements.pop(key, None)
         else:
             joined = join(service, self.slices(key), self._policy(key, service), self._placing(key).place)
-            joined = self._readiness.note(key, joined)
+            joined = self._readiness.note(key, joined, self.slices(key))
             # The first of two ports that share a number (one TCP each) or a name keeps it.
             for port in reversed(joined):
                 after |= dict.fromkeys(port.names, port)

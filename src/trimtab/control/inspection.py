@@ -104,17 +104,14 @@ class Inspection:
         return port
 
     def _follows(self, session: Session, service: ServiceRef) -> bool:
-        stream, store = session.stream, self._store
-        return any(
-            subscription.wildcard
-            or any(
-                service in (ref, ref.whole)
-                for name in subscription.names
-                if (ref := store.canonical(name, stream.audience)) is not None
-            )
-            for subscription in stream.subscriptions
-            if subscription.type_url == ENDPOINTS
-        )
+        wildcard = any(one.wildcard for one in session.stream.subscriptions if one.type_url == ENDPOINTS)
+        return wildcard or any(service in (ref, ref.whole) for ref in self._followed(session))
+
+    def _followed(self, session: Session) -> set[ServiceRef]:
+        """The service ports, and their subsets, whose endpoints a client asked for by name."""
+        stream = session.stream
+        names = (name for one in stream.subscriptions if one.type_url == ENDPOINTS for name in one.names)
+        return {ref for name in names if (ref := self._store.canonical(name, stream.audience)) is not None}
 
     def _problems(self) -> Problems:
         return Problems(
@@ -123,7 +120,19 @@ class Inspection:
             rejected_policies={f"{name}.{namespace}": why for (namespace, name), why in self._catalog.problems.items()}
             | {str(ref): why for ref, why in self._store.fallbacks.problems.items()},
             source=[*map(str, self._source_problems()), *self._catalog.undivided.values()],
+            unplaced_clients=self._unplaced_clients(),
         )
+
+    def _unplaced_clients(self) -> dict[str, list[str]]:
+        found: dict[str, list[str]] = {}
+        for session in self._sessions:
+            audience = session.stream.audience
+            if not audience.node:
+                for ref in self._followed(session):
+                    port = self._catalog.get(ref.whole)
+                    if port is not None and port.wish.node_only:
+                        found.setdefault(str(port.ref), []).append(session.stream.node.id or session.peer)
+        return {service: sorted(clients) for service, clients in sorted(found.items())}
 
     def _service(self, port: ServicePort) -> ServiceReport:
         name = str(port.ref)

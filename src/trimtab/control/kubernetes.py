@@ -4,9 +4,10 @@ Field names and meanings: kubernetes/api `core/v1` and `discovery/v1`. They are 
 hundred thousand endpoints must not make the garbage collector pause the event loop.
 """
 
+from datetime import datetime
 from typing import Annotated
 
-from msgspec import Meta, Struct, field
+from msgspec import Meta, Struct, ValidationError, convert, field
 
 SERVICE_NAME_LABEL = "kubernetes.io/service-name"
 ZONE_LABEL = "topology.kubernetes.io/zone"
@@ -14,6 +15,8 @@ REGION_LABEL = "topology.kubernetes.io/region"
 EXTERNAL_NAME = "ExternalName"
 """The type of a Service that is a name for something outside of the cluster."""
 POLICY_ANNOTATION = "trimtab.dev/policy"
+TRIGGERED_ANNOTATION = "endpoints.kubernetes.io/last-change-trigger-time"
+"""On a slice, by its controller: when the Pod or Service changed because of which it was written last."""
 FALLBACK_ANNOTATION = "trimtab.dev/fallback-for"
 """On a Service: the namespaces, or SERVICE.NAMESPACE, that may fall back to it from elsewhere; `*` for all."""
 
@@ -131,6 +134,14 @@ class EndpointSlice(Struct, frozen=True, gc=False, rename="camel", tag_field="ki
     def service(self) -> tuple[str, str]:
         """Namespace and name of the Service the slice belongs to; the name is empty if none is given."""
         return self.metadata.namespace, (self.metadata.labels or {}).get(SERVICE_NAME_LABEL, "")
+
+    @property
+    def triggered_at(self) -> float | None:
+        """When what the slice tells of happened, in Unix seconds on whichever clock its controller goes by; None: it does not say."""
+        try:
+            return convert((self.metadata.annotations or {}).get(TRIGGERED_ANNOTATION), datetime).timestamp()
+        except ValidationError:
+            return None
 
 
 class Node(Struct, frozen=True, gc=False, rename="camel", tag_field="kind"):

@@ -65,6 +65,8 @@ class Problems(Struct, frozen=True):
     """By service: what is wrong with its policy annotation."""
     source: list[str] = field(default_factory=list)
     """What of the source, such as a manifest, cannot be used as it is."""
+    unplaced_clients: dict[str, list[str]] = field(default_factory=dict)
+    """By service that keeps calls on their Node (`internalTrafficPolicy: Local`): who follows it and says of no Node to be on it."""
 
 
 class Status(Struct, frozen=True):

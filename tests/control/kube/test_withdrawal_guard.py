@@ -203,3 +203,11 @@ def test_a_withdrawal_is_told_from_a_move() -> None:
     assert not guarded.guard.lost([part(0, 1, 2, 3), part(0, 4, index=2)], [])
     assert not guarded.guard.lost([part(0, 1, 2, 3, 4, 5)], [])
     assert not guarded.guard.lost([part(0, 1, 2, 3, 4, index=2)], [slice_key(0)])
+
+
+def test_how_many_services_make_a_mass_can_be_set() -> None:
+    guarded = Guarded(GuardSettings(share=0.4, least_services=3))
+    guarded.say(part(0), part(1))
+    assert not guarded.guard.holding
+    guarded.say(part(2))
+    assert set(guarded.guard.held_services) == {("prod", name(number)) for number in range(3)}
