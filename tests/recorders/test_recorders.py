@@ -1,13 +1,15 @@
 """Both adapters count the same calls of a real balancer."""
 
+import logging
 import random
 
+import pytest
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 from prometheus_client import CollectorRegistry
 
 from tests.balance import fleet
-from trimtab.balance import Balancer, Connectivity, Outcome, Recorder, Request
+from trimtab.balance import Balancer, Connectivity, Node, Outcome, Pick, Recorder, Request
 from trimtab.model import Assignment, Locality, LocalityEndpoints, OutlierDetection, Policy
 from trimtab.recorders.opentelemetry import OpenTelemetryRecorder
 from trimtab.recorders.prometheus import PrometheusMetrics
@@ -90,3 +92,43 @@ def test_opentelemetry() -> None:
         if dict(p.attributes or {}).get("grpc.status") == "UNAVAILABLE"
     )
     assert getattr(failed, "count", 0) == 5
+
+
+class Broken:
+    """A recorder of which nothing works."""
+
+    def picked(self, pick: Pick) -> None:
+        raise KeyError("picked")
+
+    def ended(self, pick: Pick, outcome: Outcome, duration_s: float) -> None:
+        raise KeyError("ended")
+
+    def idle_pairs(self, count: int) -> None:
+        raise KeyError("idle_pairs")
+
+    def crossed(self, reason: str, count: int) -> None:
+        raise KeyError("crossed")
+
+    def ejected(self, node: Node, reason: str) -> None:
+        raise KeyError("ejected")
+
+
+def test_a_recorder_that_fails_fails_no_call(caplog: pytest.LogCaptureFixture) -> None:
+    recorder = Broken()
+    with caplog.at_level(logging.ERROR):
+        play(recorder)
+        leave(recorder)
+    messages = [record.getMessage() for record in caplog.records]
+    for method in ("picked", "ended", "idle_pairs", "crossed", "ejected"):
+        # Once for each of the two balancers at most, however many calls there were.
+        assert 1 <= sum(f"{method} failed" in message for message in messages) <= 2
+
+
+def test_a_recorder_that_fails_leaves_no_call_in_flight() -> None:
+    balancer = Balancer(Policy(), client_id="t", rng=random.Random(1), clock=lambda: 0.0, recorder=Broken())
+    fleet.update(balancer, fleet.endpoints(2))
+    for _ in range(10):
+        pick = balancer.pick(REQUEST)
+        assert pick is not None
+        pick.done(Outcome("OK"))
+    assert [node.in_flight for node in balancer.nodes] == [0, 0]

@@ -21,7 +21,7 @@ from .pick import Pick
 from .picker import Strategy
 from .plan import Plan, plan
 from .quota import Rations
-from .recorder import Recorder
+from .recorder import Recorder, guarded
 from .registry import strategy
 from .request import Request
 from .shards import Shards
@@ -61,7 +61,7 @@ class Balancer:
         self._clock = clock
         self._policy = Policy()
         self._wake = wake or self.refresh
-        self._recorder = recorder
+        self._recorder = guarded(recorder)
         self._rations = Rations(rng)
         self._nodes: dict[tuple[str, int, str], Node] = {}
         self._fleet: set[Pick] = set()
