@@ -25,9 +25,9 @@ def failing(*broken: Node, status: str = "UNAVAILABLE", share: float = 1.0) -> A
 
 
 @every_strategy
-@pytest.mark.parametrize("rate", [60, 600])
-def test_who_fails_every_call_at_once_gets_less_than_2_percent_after_2_s(name: str, rate: float) -> None:
-    shop, nodes = world(12, Policy(strategy=name))
+@pytest.mark.parametrize(("count", "rate"), [(2, 300), (3, 300), (12, 60), (12, 600), (50, 3000)])
+def test_who_fails_every_call_at_once_gets_less_than_2_percent_after_2_s(name: str, count: int, rate: float) -> None:
+    shop, nodes = world(count, Policy(strategy=name))
     shop.run(5, rate, failing())
     shop.run(2, rate, failing(nodes[0]))
     counts = shop.run(20, rate, failing(nodes[0]))

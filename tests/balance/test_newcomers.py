@@ -48,6 +48,33 @@ def test_a_new_pod_never_gets_more_than_its_ramp_allows(name: str, takes_s: floa
         assert counts[new] >= 0.5 * fair, "and it is not starved"
 
 
+@pytest.mark.parametrize("name", sorted(strategies()))
+@pytest.mark.parametrize(
+    ("old", "new", "load", "aggression", "least"),
+    [
+        (1, 1, "in_flight", 1.0, 0.1),
+        (3, 1, "peak_ewma", 2.0, 0.1),
+        (6, 6, "cost", 0.5, 0.02),
+        (11, 1, "in_flight", 2.0, 0.3),
+    ],
+)
+def test_nor_whatever_the_curve_the_load_and_the_fleet(
+    name: str, old: int, new: int, load: str, aggression: float, least: float
+) -> None:
+    rate, window_s = 600.0, 40.0
+    curve = Policy(name, load=load, slow_start_s=window_s, slow_start_aggression=aggression, slow_start_min=least)
+    shop, _ = world(old, curve)
+    shop.run(5, rate, steady(0.02))
+    newcomers = shop.assign(*fleet.endpoints(old), *fleet.endpoints(new, start=100))
+    added_at = shop.now
+    for _ in range(20):
+        counts = shop.run(window_s / 20, rate, steady(0.02))
+        allowed = new * ramp(shop.now - added_at, window_s, aggression, least)
+        fair = counts.total() * allowed / (old + allowed)
+        got = sum(counts[node] for node in newcomers)
+        assert got <= 1.1 * fair + new, f"{got} of {fair:.1f} after {shop.now - added_at:.0f} s"
+
+
 def test_a_fleet_that_is_all_new_ramps_nobody() -> None:
     shop = World(Policy(slow_start_s=60))
     young = [replace(endpoint, ready_since=shop.now - 1) for endpoint in fleet.endpoints(5)]

@@ -62,12 +62,17 @@ def test_the_strategy_in_the_docs_keeps_a_tenant_on_its_shard() -> None:
 def test_a_registered_strategy_is_found_by_its_name(monkeypatch: pytest.MonkeyPatch) -> None:
     entry = EntryPoint("third", "trimtab.balance.uniform:Uniform", registry.ENTRY_POINTS)
     broken = EntryPoint("broken", "no_such_module:Strategy", registry.ENTRY_POINTS)
-    monkeypatch.setattr(registry, "entry_points", lambda group: [entry, broken])
+    mistaken = EntryPoint("mistaken", "trimtab.balance.tally:Tally", registry.ENTRY_POINTS)
+    monkeypatch.setattr(registry, "entry_points", lambda group: [entry, broken, mistaken])
     registry._registered.cache_clear()
     try:
         assert {"third", "broken", "p2c"} <= set(strategies())
         fleet.balancer(Policy(strategy="third"))
         with pytest.raises(PolicyError, match=r"strategy 'broken' .*cannot be imported"):
             fleet.balancer(Policy(strategy="broken"))
+        with pytest.raises(
+            PolicyError, match=r"strategy 'mistaken' .*cannot be made from a policy and a random number"
+        ):
+            fleet.balancer(Policy(strategy="mistaken"))
     finally:
         registry._registered.cache_clear()

@@ -73,7 +73,12 @@ def _loading(entry: EntryPoint) -> StrategyFactory:
 
 
 def _made(factory: Any, policy: Policy, rng: random.Random, where: str) -> Strategy:
-    made = factory(policy, rng)
+    try:
+        made = factory(policy, rng)
+    except PolicyError:
+        raise
+    except Exception as error:
+        raise PolicyError(f"{where}: cannot be made from a policy and a random number generator: {error!r}") from error
     if not hasattr(made, "picker"):
         raise PolicyError(f"{where}: expected a strategy, which has a method picker(nodes), got {made!r}")
     return made  # type: ignore[no-any-return]
