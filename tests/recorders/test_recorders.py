@@ -68,9 +68,10 @@ def test_prometheus() -> None:
     registry = CollectorRegistry()
     play(PrometheusMetrics(registry).recorder("shop"))
     target = {"grpc_target": "shop"}
-    started = registry.get_sample_value("grpc_client_attempt_started_total", target)
+    method = {**target, "grpc_method": "shop.Shop/Buy"}
+    started = registry.get_sample_value("grpc_client_attempt_started_total", method)
     assert started is not None
-    failed = {**target, "grpc_status": "UNAVAILABLE"}
+    failed = {**method, "grpc_status": "UNAVAILABLE"}
     assert registry.get_sample_value("grpc_client_attempt_duration_seconds_count", failed) == 5
     assert registry.get_sample_value("grpc_client_attempt_duration_seconds_sum", failed) == 1.25
     assert registry.get_sample_value("trimtab_pick_zero_load_total", target) == started
@@ -92,6 +93,8 @@ def test_opentelemetry() -> None:
         if dict(p.attributes or {}).get("grpc.status") == "UNAVAILABLE"
     )
     assert getattr(failed, "count", 0) == 5
+    [started] = metrics["grpc.client.attempt.started"]
+    assert dict(started.attributes or {}) == {"grpc.target": "shop", "grpc.method": "shop.Shop/Buy"}
 
 
 class Broken:

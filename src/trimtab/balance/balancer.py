@@ -171,6 +171,7 @@ class Balancer:
             pick = Pick(node, now) if self._cost_free else self._weighed(node, now, request)
             if not node.retired:
                 if self._recorder is not None:
+                    pick.method = request.method
                     self._recorder.picked(pick)
                 return pick
             # Another thread let this node go between reading the plan and choosing: the next plan is already there.

@@ -17,7 +17,10 @@ class Outcome:
 class Pick:
     """The node chosen for one call. `done` must be called however the call ends; once it was, again is harmless."""
 
-    __slots__ = ("__weakref__", "_cost", "node", "started_at")
+    __slots__ = ("__weakref__", "_cost", "method", "node", "started_at")
+
+    method: str
+    """The call's full method name, for recorders: there only where one listens."""
 
     def __init__(self, node: Node, started_at: float, cost: float = 0.0) -> None:
         self.node = node

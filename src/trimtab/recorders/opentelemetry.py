@@ -18,10 +18,10 @@ class OpenTelemetryRecorder:
         self._ejections = meter.create_counter("trimtab.ejections", "{endpoint}")
 
     def picked(self, pick: Pick) -> None:
-        self._started.add(1, self._target)
+        self._started.add(1, self._of(pick))
 
     def ended(self, pick: Pick, outcome: Outcome, duration_s: float) -> None:
-        self._duration.record(duration_s, {**self._target, "grpc.status": outcome.status})
+        self._duration.record(duration_s, {**self._of(pick), "grpc.status": outcome.status})
 
     def idle_pairs(self, count: int) -> None:
         self._idle_pairs.add(count, self._target)
@@ -31,3 +31,7 @@ class OpenTelemetryRecorder:
 
     def ejected(self, node: Node, reason: str) -> None:
         self._ejections.add(1, {**self._target, "reason": reason})
+
+    def _of(self, pick: Pick) -> dict[str, str]:
+        # gRFC A66 writes methods without the slash in front.
+        return {**self._target, "grpc.method": pick.method.removeprefix("/")}

@@ -1,5 +1,7 @@
 """Calls and picks as Prometheus metrics; needs `trimtab[prometheus]`."""
 
+from functools import cache, partial
+
 from prometheus_client import REGISTRY, CollectorRegistry, Counter, Histogram
 
 from ..balance import Node, Outcome, Pick
@@ -12,11 +14,14 @@ class PrometheusMetrics:
 
     def __init__(self, registry: CollectorRegistry = REGISTRY) -> None:
         target = ("grpc_target",)
-        self.started = Counter("grpc_client_attempt_started", "Calls placed on an endpoint.", target, registry=registry)
+        of_method = (*target, "grpc_method")
+        self.started = Counter(
+            "grpc_client_attempt_started", "Calls placed on an endpoint.", of_method, registry=registry
+        )
         self.duration = Histogram(
             "grpc_client_attempt_duration_seconds",
             "How long calls took, by how they ended.",
-            (*target, "grpc_status"),
+            (*of_method, "grpc_status"),
             buckets=_SECONDS,
             registry=registry,
         )
@@ -44,14 +49,16 @@ class PrometheusRecorder:
     def __init__(self, metrics: PrometheusMetrics, target: str) -> None:
         self._metrics = metrics
         self._target = target
-        self._started = metrics.started.labels(target)
+        # Finding a child by its labels takes a lock; there are as many as a stub has methods.
+        self._started = cache(partial(metrics.started.labels, target))
+        self._duration = cache(partial(metrics.duration.labels, target))
         self._idle_pairs = metrics.idle_pairs.labels(target)
 
     def picked(self, pick: Pick) -> None:
-        self._started.inc()
+        self._started(_named(pick)).inc()
 
     def ended(self, pick: Pick, outcome: Outcome, duration_s: float) -> None:
-        self._metrics.duration.labels(self._target, outcome.status).observe(duration_s)
+        self._duration(_named(pick), outcome.status).observe(duration_s)
 
     def idle_pairs(self, count: int) -> None:
         self._idle_pairs.inc(count)
@@ -61,3 +68,8 @@ class PrometheusRecorder:
 
     def ejected(self, node: Node, reason: str) -> None:
         self._metrics.ejections.labels(self._target, reason).inc()
+
+
+def _named(pick: Pick) -> str:
+    """The method as gRFC A66 writes it, without the slash in front."""
+    return pick.method.removeprefix("/")
