@@ -59,6 +59,7 @@ async def test_a_watch_that_is_stuck_does_not_keep_anybody_waiting() -> None:
         # Half-open: everything that follows is lost on the way.
         api.fail("endpointslices", Fault(silent=True))
         api.cut("endpointslices")
+        await lagging.until(lambda: not api.faults["endpointslices"])
         seen = len(api.requests)
         api.put(endpoint_slice("10.0.0.2"))
         await lagging.source.progress.reach(api.store.revision)
