@@ -12,11 +12,17 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-from tests.kube.api_server import ADMIN, USERS, ApiServer
+from tests.kube.api_server import ADMIN, USERS, ApiServer, Json, collection
 from tests.kube.server_certificate import server_certificate
 from tests.ports import HeldPort
 
 START_S = 180.0
+_FIRST: Json = {
+    "kind": "Service",
+    "apiVersion": "v1",
+    "metadata": {"name": "first", "namespace": "default"},
+    "spec": {"ports": [{"port": 80}]},
+}
 
 
 def assets() -> Path | None:
@@ -55,12 +61,15 @@ class RealApiServer(ApiServer):
 
     async def _is_ready(self) -> bool:
         try:
-            ready = await self.ask("GET", "/readyz")
-            # The first Service to get an address: from now on others get one too.
-            first = await self.ask("GET", "/api/v1/namespaces/default/services/kubernetes")
+            if (await self.ask("GET", "/readyz")).status != 200:
+                return False
+            # Some things begin when it is ready: namespaces of its own, and addresses for Services.
+            if (await self.ask("POST", collection(_FIRST), _FIRST)).status >= 400:
+                return False
+            await self.delete(_FIRST)
         except (aiohttp.ClientError, OSError):
             return False
-        return ready.status == 200 and first.status == 200
+        return True
 
 
 @contextlib.asynccontextmanager
