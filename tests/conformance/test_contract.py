@@ -205,6 +205,22 @@ def test_an_excluded_node_gets_nothing_while_others_exist(
 
 
 @every_strategy
+@pytest.mark.parametrize("size", [3, 1000])
+@pytest.mark.parametrize("exclude", [lost, draining, gone, ejected])
+def test_nor_does_one_that_was_limited_when_it_was_excluded(
+    entrant: Entrant, size: int, exclude: Callable[[Balancer, Node], None]
+) -> None:
+    balancer = entrant.balancer(fleet.endpoints(size), outlier_detection=OutlierDetection())
+    out, other, *_ = balancer.nodes
+    out.proven = other.proven = False
+    balancer.refresh()
+    # Until a pick is granted to both, and not taken by the one.
+    calls(balancer, size)
+    exclude(balancer, out)
+    assert calls(balancer, 10 * size)[out] == 0
+
+
+@every_strategy
 def test_the_last_one_is_used_whatever_is_wrong_with_it(entrant: Entrant) -> None:
     for exclude in (lost, draining, ejected):
         balancer = entrant.balancer(fleet.endpoints(1), outlier_detection=OutlierDetection())
