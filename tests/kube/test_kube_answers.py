@@ -5,8 +5,6 @@ from collections.abc import AsyncIterator
 from typing import Any
 from urllib.parse import urlencode
 
-import pytest
-
 from tests.control.kube.json_objects import Json, endpoint_slice, node
 from tests.kube.api_server import TRIMTAB, Answer, ApiServer
 
@@ -93,17 +91,14 @@ async def test_writes_that_do_not_fit(api: ApiServer) -> None:
     assert answer.status == 415
 
 
-@pytest.mark.parametrize(
-    "query",
-    [
+async def test_options_that_do_not_go_together(api: ApiServer) -> None:
+    for query in (
         {"resourceVersionMatch": "NotOlderThan"},
         {"sendInitialEvents": "true"},
         {"watch": "true", "sendInitialEvents": "true"},
         {"watch": "true", "resourceVersionMatch": "NotOlderThan"},
-    ],
-)
-async def test_options_that_do_not_go_together(api: ApiServer, query: dict[str, str]) -> None:
-    assert said(await api.ask("GET", at(SERVICES, **query))) == (422, "Invalid", 422)
+    ):
+        assert said(await api.ask("GET", at(SERVICES, **query))) == (422, "Invalid", 422), query
 
 
 async def test_a_version_that_is_not_yet(api: ApiServer) -> None:

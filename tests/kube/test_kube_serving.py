@@ -59,7 +59,8 @@ async def test_the_role_that_is_shipped_is_enough_for_a_pod(api: ApiServer) -> N
     credentials = AccessSource(in_cluster(environment, api.folder))
     async with following(api.url, credentials=credentials, wait=False) as follower:
         await follow_until(follower, "10.0.0.1")
-        assert ("Node", "", "n1") in follower.objects
+        # A role takes a moment to be known; without Nodes everything else is served meanwhile.
+        await follower.until(lambda: ("Node", "", "n1") in follower.objects)
         follower.source.report(follower.catalog.problems)
         raised = next(metric for metric in follower.source.metrics() if metric[0] == "trimtab_kubernetes_events_total")
         await follower.until(lambda: raised[2]() == 1)
