@@ -23,7 +23,7 @@ BURST = 20
 REFILL_S = 6.0
 """After which one more may be."""
 _MESSAGE_BYTES = 1024
-"""The API server takes no more."""
+"""The most that a note of events.k8s.io/v1 has, by which Events of core/v1 are read too."""
 
 
 @dataclass(slots=True)
