@@ -100,8 +100,8 @@ class Aperture:
 
     def measure(self, nodes: Collection[Node], now: float) -> bool:
         """Note how the nodes do. True: another part should be chosen."""
-        in_flight = sum(node.in_flight for node in nodes)
-        lost = sum(_is_lost(node) and node.endpoint.identity in self._core for node in nodes)
+        in_flight = sum(len(node.outstanding) for node in nodes)
+        lost = sum(_is_lost(node) and node.endpoint.identity in self._core for node in nodes) if self._core else 0
         elapsed_s = 0.0 if self._measured_at is None else now - self._measured_at
         self._measured_at = now
         self._in_flight += (in_flight - self._in_flight) * (1 - exp(-elapsed_s / _AVERAGED_S))

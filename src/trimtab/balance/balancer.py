@@ -13,10 +13,8 @@ from .choice import Choice
 from .cost import cost_of
 from .explain import Belonging
 from .feedback import Feedback
-from .load import LOADS, forget_latency
-from .newcomers import introduce, ramp_up
+from .newcomers import introduce
 from .node import Connectivity, Node
-from .outliers import Outliers
 from .pick import Pick
 from .picker import Strategy
 from .plan import Plan, plan
@@ -25,14 +23,8 @@ from .recorder import Recorder, guarded
 from .registry import strategy
 from .request import Request
 from .shards import Shards
-from .success import recover
-from .zones import CALIBRATE_S, Zones
-
-REFRESH_S = 0.1
-"""How old a ramp, a success rate or a reported weight may be where a pick uses it."""
-_AT_REST_S = 1.0
-"""How often to count up afresh while nothing else changes: two threads that end calls of one node in the same moment may leave
-an old score behind, and an idle node must not be shunned for it."""
+from .upkeep import REFRESH_S, Upkeep
+from .zones import Zones
 
 Tracer = Callable[[Request, Choice], object]
 
@@ -69,6 +61,7 @@ class Balancer:
         self._aperture = Aperture(client_id)
         self._levels: Sequence[Level] | None = ()
         self._unready: Mapping[int, int] = {}
+        self._out: Sequence[Node] = ()
         self._plan: Plan | None = None
         self._published: object = None
         self._refreshed_at = self._due_at = float("-inf")
@@ -232,7 +225,7 @@ class Balancer:
             node.endpoint, node.priority = endpoint, priority
             self._nodes[endpoint.identity] = node
         self._zones.settle(self._nodes.values())
-        self._renew(now)
+        self._renew(now, changed=True)
         return Changes(opened=tuple(opened), closed=tuple(before.values()))
 
     def halt(self) -> None:
@@ -252,6 +245,7 @@ class Balancer:
         for node, state in states.items():
             node.connectivity = state
         if any(self._nodes.get(node.endpoint.identity) is node for node in states):
+            self._levels = candidates(self._nodes.values(), self._unready)
             self._publish()
 
     def refresh(self) -> Changes:
@@ -261,7 +255,7 @@ class Balancer:
         now = self._clock()
         if self._aperture.measure(self._nodes.values(), now) and self._assignment:
             return self.update(self._assignment)
-        self._renew(now)
+        self._renew(now, changed=False)
         return Changes()
 
     def seated(self, seat: Seat | None) -> Changes:
@@ -271,20 +265,18 @@ class Balancer:
         self._aperture.seat = seat
         return Changes() if self._assignment is None or self._shards is not None else self.update(self._assignment)
 
-    def _renew(self, now: float) -> None:
+    def _renew(self, now: float, *, changed: bool) -> None:
+        """`changed`: it may be other nodes, or others that may take calls."""
         self._refreshed_at = now
         nodes = self._nodes.values()
-        if self._outliers is not None:
-            for node in self._outliers.run(nodes, now):
-                # Envoy's slow start counts from the last time an endpoint became usable.
-                node.ready_at = now
-        ramp_up(nodes, self._policy, now)
-        for node in nodes:
-            self._age(node, now)
+        self._upkeep.renew(nodes, now, recount=changed)
         self._rations.deal(nodes)
         self._zones.refresh(nodes, now)
+        ejected = [node for node in nodes if node.ejected_until is not None]
+        if changed or ejected != self._out:
+            self._out, self._levels = ejected, candidates(nodes, self._unready)
         self._publish()
-        self._due_at = self._next_due_at(now)
+        self._due_at = min(self._upkeep.next_at(nodes, now), self._zones.refresh_at)
         self._report()
 
     def _take(self, policy: Policy) -> tuple[Node, ...]:
@@ -296,10 +288,8 @@ class Balancer:
             left, self._nodes, self._plan, self._shards = tuple(self.nodes), {}, None, None
         self._policy = policy
         self._feedback = Feedback(policy, self._clock, self._refresh_soon, self._recorder)
-        detection = policy.outlier_detection
-        self._outliers = None if detection is None else Outliers(detection, self._clock(), self._ejected)
+        self._upkeep = Upkeep(policy, self._clock(), self._ejected)
         self._cost_free = policy.load != "cost"
-        self._measures_latency = policy.load == "peak_ewma"
         self._limit = policy.max_requests
         self._counts_fleet = self._limit is not None or bool(getattr(self._strategy, "counts_fleet", False))
         if not self._counts_fleet:
@@ -324,42 +314,10 @@ class Balancer:
         return shard
 
     def _attach(self, node: Node) -> None:
-        node.load_of = LOADS[self._policy.load]
+        self._upkeep.begin(node)
         node.feedback = self._feedback
         node.fleet = self._fleet if self._counts_fleet else None
         node.place = None
-        if self._outliers is None:
-            node.tally = node.ejected_until = None
-        if self._policy.success_rate is None:
-            node.success = 1.0
-        if not self._policy.slow_start_s:
-            node.ramp = 1.0
-
-    def _age(self, node: Node, now: float) -> None:
-        if node.success < 1.0 and self._policy.success_rate is not None:
-            recover(node, now, self._policy.success_rate)
-        if not self._cost_free:
-            # Threads may lose an addition; what is in flight is never lost.
-            node.cost = sum(pick.cost for pick in tuple(node.outstanding))
-        if self._measures_latency:
-            forget_latency(node, now, self._policy.peak_ewma_decay_s)
-        if node.utilization is not None:
-            node.reported_weight = node.utilization.current(now, self._policy.weighted_round_robin)
-            node.unproven_weight = node.utilization.unproven(now, self._policy.weighted_round_robin)
-        node.reweigh()
-
-    def _next_due_at(self, now: float) -> float:
-        """When something will have changed without anybody telling. Without calls nobody asks, and it costs nothing."""
-        if any(
-            node.quota is not None
-            or node.success < 1.0
-            or node.utilization is not None
-            or (self._measures_latency and node.latency_s)
-            for node in self._nodes.values()
-        ):
-            return now + REFRESH_S
-        due_at = now + (CALIBRATE_S if self._zones.divided else _AT_REST_S)
-        return due_at if self._outliers is None else min(due_at, self._outliers.next_at(self._nodes.values()))
 
     def _refresh_soon(self) -> None:
         self._due_at = min(self._due_at, self._refreshed_at + REFRESH_S)
@@ -379,7 +337,7 @@ class Balancer:
         self._idle_pairs, self._crossings = idle_pairs, crossings
 
     def _publish(self) -> None:
-        levels = self._levels = candidates(self._nodes.values(), self._unready)
+        levels = self._levels
         if not levels:
             self._plan = self._published = None
             return
@@ -388,11 +346,11 @@ class Balancer:
         self._rations.hold(limited, anybody_else=len(limited) < len(nodes))
         spread = self._zones.spread(levels, self._nodes.values())
         state = [
-            (level.share, node, node.quota is None, node.share, node.factor, node.reported_weight, node.unproven_weight)
-            for level in levels
-            for node in level.nodes
+            value
+            for node in nodes
+            for value in (node.quota is None, node.share, node.factor, node.reported_weight, node.unproven_weight)
         ]
-        if (state, spread) == self._published:
+        if (levels, state, spread) == self._published:
             return
-        self._published = state, spread
+        self._published = levels, state, spread
         self._plan = plan(levels, self._zones.picker, self._rng)

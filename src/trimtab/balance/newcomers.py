@@ -23,16 +23,15 @@ def ramp_up(nodes: Collection[Node], policy: Policy, now: float) -> None:
     """Bring every node's ramp up to date, relative to the node that is furthest: a fleet that is all new ramps nobody."""
     if not policy.slow_start_s:
         return
-    ramps = {node: _ramp(node, policy, now) for node in nodes}
-    furthest = max(ramps.values(), default=1.0)
-    for node, value in ramps.items():
+    grown_at = now - policy.slow_start_s
+    ramps = [
+        1.0
+        if (ready_at := node.ready_at) is None or ready_at <= grown_at
+        else ramp(now - ready_at, policy.slow_start_s, policy.slow_start_aggression, policy.slow_start_min)
+        for node in nodes
+    ]
+    furthest = max(ramps, default=1.0)
+    for node, value in zip(nodes, ramps, strict=True):
         if node.ramp != value / furthest:
             node.ramp = value / furthest
             node.reweigh()
-
-
-def _ramp(node: Node, policy: Policy, now: float) -> float:
-    if node.ready_at is None:
-        return 1.0
-    age_s = now - node.ready_at
-    return ramp(age_s, policy.slow_start_s, policy.slow_start_aggression, policy.slow_start_min)

@@ -90,7 +90,7 @@ class Rations:
             fair = node.endpoint.weight * node.ramp / total
             most = odds(node.success)
             node.quota.rate = fair * (most if node.ramp == 1.0 and node.proven else min(1.0, most))
-        self.open = {node for node in nodes if node in self.open and node.quota is not None}
+        self.open = {node for node in self.open.intersection(nodes) if node.quota is not None}
         self._due_turn = 0.0
 
     def hold(self, limited: Sequence[Node], *, anybody_else: bool) -> None:

@@ -72,26 +72,34 @@ def calibrate(nodes: Iterable[Node], now: float, elapsed_s: float) -> None:
         if node.zone is not None and node.connectivity is Connectivity.READY:
             groups.setdefault(node.zone, []).append(node)
     forgotten = 1.0 - exp(-elapsed_s / _MEMORY_S)
+    scores = {
+        zone: sum(node.relative_load if node.held else node.score for node in members)
+        for zone, members in groups.items()
+    }
     seen = {}
     for zone, members in groups.items():
-        zone.age(sum(node.relative_load for node in members) / len(members), forgotten)
-        seen[zone] = zone.totals(sum(_unfinished_s(node, now) for node in members))
+        zone.age(scores[zone] / len(members), forgotten)
+        seen[zone] = zone.totals(_unfinished_s(members, now))
     calls, time_s = (sum(column) for column in zip(*seen.values(), strict=True)) if seen else (0.0, 0.0)
     if not calls or not time_s:
         return
-    usual_s, unit = time_s / calls, _unit([node for members in groups.values() for node in members])
+    known = [node for members in groups.values() for node in members]
+    usual_s, unit = time_s / calls, _unit(known, sum(scores.values()))
     for zone, (zone_calls, zone_time_s) in seen.items():
         zone.calibrate((zone_time_s + _PRIOR * usual_s) / (zone_calls + _PRIOR), unit)
 
 
-def _unfinished_s(node: Node, now: float) -> float:
-    if not node.outstanding:
-        return 0.0
-    return sum(now - pick.started_at for pick in islice(tuple(node.outstanding), _LOOKED_AT))
+def _unfinished_s(nodes: Iterable[Node], now: float) -> float:
+    """How long the calls have taken that have not ended."""
+    return sum(
+        now - pick.started_at
+        for node in nodes
+        if node.outstanding
+        for pick in islice(tuple(node.outstanding), _LOOKED_AT)
+    )
 
 
-def _unit(nodes: Sequence[Node]) -> float:
-    """What a few calls add to a score."""
-    in_flight = sum(node.in_flight for node in nodes)
-    score = sum(node.relative_load for node in nodes)
+def _unit(nodes: Sequence[Node], score: float) -> float:
+    """What a few calls add to a score; `score` is that of all nodes together."""
+    in_flight = sum(len(node.outstanding) for node in nodes)
     return _FEW * (score / in_flight if score else sum(node.factor for node in nodes) / len(nodes))

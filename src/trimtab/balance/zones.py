@@ -1,8 +1,9 @@
 """The zones of one service: which calls belong where, and the pickers that follow from it."""
 
 import random
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from math import inf
 
 from ..model import Assignment, Endpoint, Health, Policy
 from .candidates import SETTLED, Level
@@ -31,6 +32,8 @@ class Zones:
         self._weights: Mapping[tuple[int, str], int] = {}
         self._spreads: Mapping[int, Spread] = {}
         self._calibrated_at: float | None = None
+        self.refresh_at = inf
+        """When to take in next how calls went."""
         self.divided = False
         """Whether zones make a difference now, so that there is something to keep up to date."""
         self.crossings = Crossings("", dict.fromkeys(REASONS, 0))
@@ -88,17 +91,19 @@ class Zones:
 
     def refresh(self, nodes: Iterable[Node], now: float) -> None:
         """Take in how calls went."""
-        if self.divided:
+        if not self.divided:
+            self.refresh_at = inf
+        elif self._calibrated_at is None or now >= self.refresh_at:
             if self._calibrated_at is not None:
                 calibrate(nodes, now, now - self._calibrated_at)
-            self._calibrated_at = now
+            self._calibrated_at, self.refresh_at = now, now + CALIBRATE_S
 
     def spread(self, levels: Iterable[Level], nodes: Collection[Node]) -> Mapping[int, Spread]:
         """How the calls of each level spread over zones, by priority; `picker` goes by it. Empty: zones make no difference."""
         spreads: dict[int, Spread] = {}
         if self.divided:
             usable = [node for node in nodes if node.endpoint.health is Health.HEALTHY]
-            absent = HEALTH if any(zone_name(node) == self.home for node in usable) else NO_LOCAL
+            absent = HEALTH if any(zone.name == self.home for zone in {n.zone for n in usable} if zone) else NO_LOCAL
             for level in levels:
                 priority = level.nodes[0].priority
                 spreads[priority] = spread(self.home, self._standings(priority, level.nodes, usable), absent)
@@ -119,23 +124,23 @@ class Zones:
         return found
 
     def _standings(self, priority: int, nodes: Sequence[Node], usable: Iterable[Node]) -> Mapping[str, Standing]:
-        listed: dict[Zone | None, float] = {}
-        well, capacity = dict(listed), dict(listed)
+        groups: defaultdict[Zone | None, list[Node]] = defaultdict(list)
         for node in nodes:
-            zone, share = node.zone, node.share
-            listed[zone] = listed.get(zone, 0.0) + node.endpoint.weight
-            well[zone] = well.get(zone, 0.0) + share
-            capacity[zone] = capacity.get(zone, 0.0) + share * node.ramp
+            groups[node.zone].append(node)
         # A node that connects for the first time makes no zone less healthy, nor does one that is about to leave.
         taking = set(nodes)
-        for node in usable:
-            if node not in taking and node.priority == priority and node.connectivity in SETTLED:
-                listed[node.zone] = listed.get(node.zone, 0.0) + node.endpoint.weight
+        absent: defaultdict[Zone | None, list[Node]] = defaultdict(list)
+        for node in [node for node in usable if node not in taking]:
+            if node.priority == priority and node.connectivity in SETTLED:
+                absent[node.zone].append(node)
         return {
             zone.name: Standing(
-                self._weights[priority, zone.name], listed[zone], well.get(zone, 0.0), capacity.get(zone, 0.0)
+                self._weights[priority, zone.name],
+                sum(node.endpoint.weight for node in (*groups[zone], *absent[zone])),
+                sum(node.share for node in groups[zone]),
+                sum(node.share * node.ramp for node in groups[zone]),
             )
-            for zone in listed
+            for zone in dict.fromkeys((*groups, *absent))
             if zone is not None
         }
 
@@ -144,13 +149,14 @@ class Zones:
         plan = self._spreads.get(nodes[0].priority)
         if plan is None:
             return self._strategy.picker(nodes)
+        if plan.flat:
+            return self._anywhere(nodes, plan)
         groups: dict[str, list[Node]] = {}
         for node in nodes:
             groups.setdefault(zone_name(node), []).append(node)
         parts = [part for part in plan.parts if part.zone in groups]
-        if plan.flat or len(groups) == 1 or not parts:
-            picker = self._strategy.picker(nodes)
-            return AnyZonePicker(picker, plan.why, self.crossings) if self.home else picker
+        if len(groups) == 1 or not parts:
+            return self._anywhere(nodes, plan)
         pickers = {name: self._strategy.picker(members) for name, members in groups.items()}
         return ZonePicker(
             parts,
@@ -160,6 +166,10 @@ class Zones:
             self.crossings,
             self._rng,
         )
+
+    def _anywhere(self, nodes: Sequence[Node], plan: Spread) -> Picker:
+        picker = self._strategy.picker(nodes)
+        return AnyZonePicker(picker, plan.why, self.crossings) if self.home else picker
 
     def _rivals(self, part: Part, groups: Mapping[str, Sequence[Node]]) -> Sequence[Node]:
         """Who may take over what belongs to this part. A probe stays a probe, and who has a quota is not to have more."""
