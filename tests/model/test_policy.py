@@ -146,6 +146,7 @@ def test_so_are_the_parts(part: Callable[..., object], name: str, fields: dict[s
         ({"subset": None}, "policy.subset: expected trimtab.model.Subset, got None"),
         ({"consistent_hash": None}, "policy.consistent_hash: expected trimtab.model.ConsistentHash, got None"),
         ({"cost": 5}, "policy.cost: expected something to call, or None, got 5"),
+        ({"cost": len}, "policy.cost: nobody asks what calls weigh while policy.load is 'in_flight'; make it 'cost'"),
     ],
 )
 def test_what_only_code_can_give_has_its_type(fields: dict[str, Any], message: str) -> None:
@@ -173,5 +174,5 @@ def test_code_may_give_a_strategy_of_its_own_and_what_is_called() -> None:
     mine, key = Mine(), ConsistentHash(key=len)
     cases: list[tuple[str, Any]] = [("strategy", mine), ("strategy", Mine), ("cost", len), ("consistent_hash", key)]
     for name, value in cases:
-        made: Any = Policy(**{name: value})
+        made: Any = Policy(load="cost", **{name: value})
         assert getattr(made, name) is value

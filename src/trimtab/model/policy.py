@@ -99,6 +99,10 @@ class Policy:
         in_range("policy.max_connections", self.max_connections, 1)
         in_range("policy.connect_timeout_s", self.connect_timeout_s, 0.001, 3600)
         one_of("policy.load", self.load, LOADS)
+        if self.cost is not None and self.load != "cost":
+            raise PolicyError(
+                f"policy.cost: nobody asks what calls weigh while policy.load is {self.load!r}; make it 'cost'"
+            )
         in_range("policy.peak_ewma_decay_s", self.peak_ewma_decay_s, 0.001, 86_400)
         in_range("policy.slow_start_s", self.slow_start_s, 0, 86_400)
         in_range("policy.slow_start_aggression", self.slow_start_aggression, 0.001, 1000)
