@@ -104,6 +104,13 @@ def test_local_traffic_stays_on_the_node_whatever_happens() -> None:
     assert told(store(internal_traffic_policy="Cluster"), node="n9") == [(0, ["1", "2", "3", "4", "5"])]
 
 
+def test_local_traffic_goes_by_where_endpoints_run_and_not_by_hints() -> None:
+    hinted = SliceEndpoint(["10.0.0.1"], node_name="n1", hints=Hints(for_nodes=[Hint("n2")]))
+    made = store(endpoint_slice(hinted), internal_traffic_policy="Local", traffic_distribution="PreferSameNode")
+    assert told(made, node="n1") == [(0, ["1"])]
+    assert told(made, node="n2") == []
+
+
 def test_local_traffic_falls_back_to_what_terminates_there_and_still_serves() -> None:
     draining = {"ready": False, "serving": True, "terminating": True}
     made = store(endpoint_slice(pod(1, "n1", "a", **draining), pod(2, "n2", "a")), internal_traffic_policy="Local")
@@ -121,7 +128,7 @@ def test_a_policy_by_which_zones_are_no_matter_goes_first() -> None:
 def test_what_comes_after_the_service_itself_stays_after_it() -> None:
     own = LocalityEndpoints(Locality(zone="a"), (Endpoint("10.0.0.1", 80), Endpoint("10.0.0.2", 80)))
     fallback = LocalityEndpoints(Locality(zone="a"), (Endpoint("10.0.0.9", 80),), priority=1)
-    places = {own.endpoints[0].identity: Near(frozenset({"a"}), frozenset({"n1"}))}
+    places = {own.endpoints[0].identity: Near(frozenset({"a"}), frozenset({"n1"}), "n1")}
     whole = Assignment("x", (own, fallback))
     prefers = Wish(same_node=True).knowing(places).view(whole, Place("a", "n1"))
     assert [(rank, one.address) for rank, one in prefers.endpoints()] == [

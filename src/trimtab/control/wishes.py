@@ -38,6 +38,8 @@ class Near:
 
     zones: frozenset[str]
     nodes: frozenset[str]
+    on: str = ""
+    """The Node it runs on, whatever hints say; empty: nobody says."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +73,8 @@ class Wish:
 
     def knowing(self, places: Mapping[Identity, Near]) -> "Wish":
         """The same wish, of a Service whose endpoints are near for these."""
-        return replace(self, near=places, nodes=frozenset[str]().union(*(found.nodes for found in places.values())))
+        nodes = frozenset(found.on for found in places.values()).union(*(found.nodes for found in places.values()))
+        return replace(self, near=places, nodes=nodes)
 
     def viewed_from(self, place: Place) -> Place:
         """As much of a place as makes a difference: clients for whom nothing is near share what they see."""
@@ -80,19 +83,16 @@ class Wish:
     def view(self, assignment: Assignment, place: Place) -> Assignment:
         """The assignment with what is near first; without change for a client of which nobody knows where it is."""
         if self.node_only:
-            return _kept(assignment, lambda endpoint: self._on_node(endpoint, place))
+            return _kept(assignment, lambda endpoint: bool(place.node) and place.node == self._near(endpoint).on)
         tests: list[Test] = []
         if self.same_node and place.node:
-            tests.append(lambda endpoint: self._on_node(endpoint, place))
+            tests.append(lambda endpoint: place.node in self._near(endpoint).nodes)
         if self.same_zone and place.zone:
             tests.append(lambda endpoint: place.zone in self._near(endpoint).zones)
         return _ranked(assignment, tests) if tests else assignment
 
     def _near(self, endpoint: Endpoint) -> Near:
         return self.near.get(endpoint.identity, _NEAR_NOBODY)
-
-    def _on_node(self, endpoint: Endpoint, place: Place) -> bool:
-        return bool(place.node) and place.node in self._near(endpoint).nodes
 
 
 NO_WISH = Wish()
@@ -104,7 +104,8 @@ def near(endpoint: SliceEndpoint, zone: str) -> Near:
     hints = endpoint.hints
     zones = [hint.name for hint in (hints.for_zones or ())] if hints else []
     nodes = [hint.name for hint in (hints.for_nodes or ())] if hints else []
-    return Near(frozenset(zones or [zone]), frozenset(nodes or [endpoint.node_name or ""]))
+    on = endpoint.node_name or ""
+    return Near(frozenset(zones or [zone]), frozenset(nodes or [on]), on)
 
 
 def _kept(assignment: Assignment, test: Test) -> Assignment:
