@@ -8,6 +8,8 @@ from .fake_store import FakeStore, Json, Key
 
 _WITH_STATUS = frozenset({"services", "pods"})
 """Their status is written by itself, through a path of its own."""
+_MADE_BY_PUT = frozenset({"services", "events", "clusterroles", "clusterrolebindings"})
+"""A real server makes these where there is nothing to replace (`AllowCreateOnUpdate`); nobody here asks for that."""
 
 
 def create(store: FakeStore, resource: str, namespace: str, item: Json) -> Json:
@@ -29,6 +31,7 @@ def create(store: FakeStore, resource: str, namespace: str, item: Json) -> Json:
 
 def replace(store: FakeStore, resource: str, key: Key, item: Json) -> Json:
     """Raises Refused; also if the writer knew another version than the last one."""
+    assert key in store.objects[resource] or resource not in _MADE_BY_PUT
     before = _known(store, resource, key)
     metadata = {**item["metadata"], "uid": before["metadata"]["uid"]}
     if metadata.get("resourceVersion", before["metadata"]["resourceVersion"]) != before["metadata"]["resourceVersion"]:
