@@ -155,10 +155,11 @@ async def _patience(log: Path) -> AsyncIterator[None]:
         async with asyncio.timeout(START_S):
             yield
     except (AssertionError, TimeoutError) as error:
-        raise AssertionError(f"{error or 'not ready in time'}; {log}: {_tail(log)}") from error
+        raise AssertionError(f"{error or 'not ready in time'}; {log}: {tail(log)}") from error
 
 
-def _tail(log: Path) -> str:
+def tail(log: Path) -> str:
+    """What a log said last."""
     return log.read_bytes()[-3000:].decode(errors="replace") if log.exists() else ""
 
 

@@ -186,7 +186,7 @@ async def test_a_watch_from_no_version_begins_with_what_there_is(api: ApiServer)
 async def test_a_watch_from_a_version_tells_what_came_after_it_and_ends_in_time(api: ApiServer) -> None:
     first = await api.put(endpoint_slice("10.0.0.1"))
     second = await api.put(endpoint_slice("10.0.0.2"))
-    query = {"watch": "true", "resourceVersion": version(first), "timeoutSeconds": "2"}
+    query = {"watch": "true", "resourceVersion": version(first), "timeoutSeconds": "4"}
     async with asyncio.timeout(PATIENCE_S), api.watch(at(SLICES, **query)) as watched:
         events = [event async for event in watched]
     assert [(event["type"], version(event["object"])) for event in events] == [("MODIFIED", version(second))]
