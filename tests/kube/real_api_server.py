@@ -64,7 +64,8 @@ class RealApiServer(ApiServer):
             if (await self.ask("GET", "/readyz")).status != 200:
                 return False
             # Some things begin when it is ready: namespaces of its own, and addresses for Services.
-            if (await self.ask("POST", collection(_FIRST), _FIRST)).status >= 400:
+            # 409: an earlier try was answered too late.
+            if (await self.ask("POST", collection(_FIRST), _FIRST)).status not in (201, 409):
                 return False
             await self.delete(_FIRST)
         except (aiohttp.ClientError, OSError):
