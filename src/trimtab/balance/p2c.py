@@ -97,7 +97,7 @@ class _WeightedPicker:
     def __init__(self, strategy: PowerOfTwoChoices, nodes: Sequence[Node], rng: random.Random) -> None:
         self._strategy = strategy
         self._nodes = tuple(nodes)
-        self._sums = list(accumulate(node.share for node in nodes))
+        self._sums = list(accumulate([node.share for node in nodes]))
         self._total = self._sums[-1]
         self._last = len(nodes) - 1
         self._random = rng.random

@@ -7,6 +7,7 @@ Strategies compare loads, and a node that was just added or fails at once has no
 import itertools
 import random
 from collections.abc import Collection, Iterable, Sequence
+from math import inf
 
 from .node import Node
 from .success import odds
@@ -21,23 +22,30 @@ _HARMLESS = 0.8
 class Quota:
     """Picks granted at a rate, relative to all picks of the balancer."""
 
-    __slots__ = ("_granted", "_turn", "rate")
+    __slots__ = ("_granted", "_rate", "_turn", "due_turn")
 
     def __init__(self, turn: int, head_start: float) -> None:
         """`head_start`, from 0 to 1, is how much of the first pick is already granted: random, so that many clients that see the
         same new endpoint do not call it in the same moment."""
-        self.rate = 0.0
+        self._rate = 0.0
         self._turn = turn
         self._granted = head_start
-
-    def due_turn(self) -> float:
+        self.due_turn = inf
         """The number of the first pick that the node may have."""
-        return self._turn + max(0.0, 1.0 - self._granted) / self.rate if self.rate else float("inf")
+
+    def grant(self, rate: float) -> None:
+        """From now on so much of a pick is granted with every pick of the balancer."""
+        self._rate = rate
+        self._wait()
 
     def spend(self, turn: int) -> None:
         """The node has the pick with number `turn`."""
-        self._granted = min(_BURST, self._granted + (turn - self._turn) * self.rate) - 1.0
+        self._granted = min(_BURST, self._granted + (turn - self._turn) * self._rate) - 1.0
         self._turn = turn
+        self._wait()
+
+    def _wait(self) -> None:
+        self.due_turn = self._turn + max(0.0, 1.0 - self._granted) / self._rate if self._rate else inf
 
 
 class Rations:
@@ -71,7 +79,7 @@ class Rations:
         except KeyError:
             return False
         quota.spend(turn)
-        self._due_turn = min(self._due_turn, quota.due_turn())
+        self._due_turn = min(self._due_turn, quota.due_turn)
         # Whoever counts the call that follows rescores it.
         node.held = True
         return True
@@ -89,7 +97,7 @@ class Rations:
                 node.quota = Quota(next(self._turns), self._rng.random())
             fair = node.endpoint.weight * node.ramp / total
             most = odds(node.success)
-            node.quota.rate = fair * (most if node.ramp == 1.0 and node.proven else min(1.0, most))
+            node.quota.grant(fair * (most if node.ramp == 1.0 and node.proven else min(1.0, most)))
         self.open = {node for node in self.open.intersection(nodes) if node.quota is not None}
         self._due_turn = 0.0
 
@@ -102,15 +110,15 @@ class Rations:
                 node.rescore()
 
     def _grant(self, limited: Iterable[Node], turn: int) -> None:
-        due_turn = float("inf")
+        due_turn = inf
         for node in limited:
-            # A node that never answered is probed by one call at a time.
-            if (quota := node.quota) is None or node in self.open or not (node.proven or not node.outstanding):
+            if (quota := node.quota) is None:
                 continue
-            if (due := quota.due_turn()) <= turn:
+            if quota.due_turn > turn:
+                due_turn = min(due_turn, quota.due_turn)
+            # A node that never answered is probed by one call at a time.
+            elif node not in self.open and (node.proven or not node.outstanding):
                 self.open.add(node)
                 node.held = False
                 node.rescore()
-            else:
-                due_turn = min(due_turn, due)
         self._due_turn = due_turn

@@ -19,6 +19,6 @@ def draw(nodes: Sequence[Node], rng: random.Random) -> Callable[[], int]:
     if even(nodes):
         size = len(nodes)
         return lambda: int(uniform() * size)
-    sums = list(accumulate(node.share for node in nodes))
+    sums = list(accumulate([node.share for node in nodes]))
     total, last = sums[-1], len(sums) - 1
     return lambda: bisect(sums, uniform() * total, 0, last)

@@ -48,9 +48,11 @@ def _weight(node: Node, mean: float) -> float:
 
 def _scaled(weights: Sequence[float]) -> list[int]:
     mean = sum(weights) / len(weights)
-    clamped = [min(max(weight, mean / _SPREAD), mean * _SPREAD) for weight in weights]
-    largest = max(clamped)
-    return [max(1, round(weight / largest * _MAX)) for weight in clamped]
+    least, most = mean / _SPREAD, mean * _SPREAD
+    if min(weights) < least or max(weights) > most:
+        weights = [min(max(weight, least), most) for weight in weights]
+    scale = _MAX / max(weights)
+    return [round(weight * scale) for weight in weights]
 
 
 class _StridePicker:
