@@ -9,7 +9,7 @@ from trimtab.balance import strategies
 from trimtab.simulate.contenders import contender
 from trimtab.simulate.scenario import Scenario
 from trimtab.simulate.simulation import simulate
-from trimtab.simulate.validation import Cell, fleet
+from trimtab.simulate.validation import fleet
 
 from .contest import Contest, Measure, interleave
 from .report import print_contest
@@ -22,7 +22,7 @@ ROUNDS = 7
 
 async def run(console: Console) -> None:
     """100 pods at utilisation 0.8, 10 clients, every strategy."""
-    scenario = fleet(Cell("p2c", SERVERS, 0.8, CLIENTS, 0.0, 0.0, REQUESTS))
+    scenario = fleet(SERVERS, 0.8, CLIENTS, REQUESTS)
     contenders = {name: _measure(scenario, name) for name in ("p2c", *sorted(set(strategies()) - {"p2c"}))}
     contest = await interleave(contenders, ROUNDS)
     print_contest(console, f"One simulated request, {SERVERS} pods, {CLIENTS} clients", "µs", contest, baseline="p2c")

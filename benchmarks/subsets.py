@@ -16,7 +16,7 @@ from trimtab.simulate.contenders.trimtab import TrimtabChooser
 from trimtab.simulate.scenario import Scenario
 from trimtab.simulate.simulation import simulate
 from trimtab.simulate.statistics import Columns
-from trimtab.simulate.validation import Cell, fleet
+from trimtab.simulate.validation import fleet
 
 CLIENTS = PODS = 99
 REQUESTS = 200_000
@@ -52,7 +52,7 @@ async def run(console: Console) -> None:
 
 
 def _scenario() -> Scenario:
-    return fleet(Cell("p2c", PODS, UTILISATION, CLIENTS, 0, 0, REQUESTS))
+    return fleet(PODS, UTILISATION, CLIENTS, REQUESTS)
 
 
 def _in_zones(scenario: Scenario) -> Scenario:

@@ -10,6 +10,7 @@ import pytest
 
 from trimtab.cli.simulate import simulate as command
 from trimtab.simulate import validation
+from trimtab.simulate.theory import Latency
 from trimtab.simulate.validation import Cell
 
 SMALL = """
@@ -137,7 +138,7 @@ def test_a_cell_that_is_off_fails_the_validation(
     mean: float, code: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     # M/M/1 at 0.5: the mean is 2, the 99th percentile 2 ln 100.
-    cell = Cell("random", 20, 0.5, 1, mean, 9.21, 60_000)
+    cell = Cell("random", 20, 0.5, 1, 100_000, Latency(mean, 9.21))
     monkeypatch.setattr(validation, "CELLS", (cell,))
     assert command(validate=True) == code
     assert "random n=20 m=1 at 0.5" in capsys.readouterr().out

@@ -1,63 +1,57 @@
-"""The engine with the production pickers against published numbers and other people's code: within 2 %.
+"""The engine with the production pickers against theory, published tables and a plain program: within 2 %.
 
-Every run is so long that its own 95 % confidence interval is narrower than that; otherwise agreement would be luck. Here are the
-cells that this takes seconds for; `trimtab simulate --validate` checks all of them, and of these the p99 that is left out here:
-
-- Ten servers with 64 clients: the published p99 comes from one simulation, and six runs of ours give 1.5 % less on average, so
-  that 2 % would have to be held by luck.
-- A hundred servers with a hundred clients: to know p99 within 2 % takes more than a million requests.
+Every run is so long that its own 95 % confidence interval is narrower than that; otherwise agreement would be luck. What is expected is
+known to a few tenths of a percent: from a formula, or from plain_queues.py. The published numbers come from simulations of some million
+requests, and not all of them are that exact: which, is the second test.
 """
 
 import pytest
 
 from trimtab.simulate.statistics import Interval
-from trimtab.simulate.validation import CELLS, Cell, measure
+from trimtab.simulate.validation import CELLS, TOLERANCE, Cell, measure
 
-TOLERANCE = 0.02
+EXACT = 0.005
+"""A published number that is as near to what is expected is held like it; of one further off the engine could not be within 2 % but by
+luck."""
 
 pytestmark = pytest.mark.timeout(300)
 
 
-@pytest.mark.parametrize(
-    "cell",
-    [
-        Cell("p2c", 100, 0.9, 1, 2.654, 8.95, 700_000),
-        Cell("p2c", 100, 0.95, 1, 3.487, 10.56, 1_200_000),
-        Cell("p2c", 10, 0.8, 1, 2.08, 7.96, 500_000),
-        Cell("p2c", 10, 0.8, 4, 2.61, 9.75, 700_000),
-        Cell("p2c", 10, 0.8, 8, 2.97, 11.0, 500_000),
-        Cell("p2c", 10, 0.8, 16, 3.39, 12.8, 700_000),
-        Cell("p2c", 10, 0.8, 32, 3.82, 14.7, 800_000),
-        Cell("p2c", 100, 0.8, 10, 3.05, 11.3, 500_000),
-    ],
-    ids=str,
-)
-def test_two_choices(cell: Cell) -> None:
-    estimate = measure(cell)
-    assert_within(estimate.mean, cell.mean)
-    assert_within(estimate.p99, cell.p99)
+@pytest.mark.parametrize("cell", CELLS, ids=str)
+def test_the_engine_shows_what_is_expected(cell: Cell) -> None:
+    estimates = measure(cell)
+    for name, found in (("mean", estimates.mean), ("p99", estimates.p99)):
+        expected = getattr(cell.expected, name)
+        assert_within(found, expected)
+        published = getattr(cell.published, name, expected)
+        if abs(published / expected - 1) <= EXACT:
+            assert_within(found, published)
 
 
-@pytest.mark.parametrize(
-    "cell",
-    [Cell("p2c", 10, 0.8, 64, 4.20, 17.1, 600_000), Cell("p2c", 100, 0.8, 100, 4.39, 18.2, 700_000)],
-    ids=str,
-)
-def test_the_mean_of_two_choices(cell: Cell) -> None:
-    assert_within(measure(cell).mean, cell.mean)
-
-
-def test_random_choice_makes_single_queues() -> None:
-    # M/M/1: mean 1 / (1 - utilisation). Its p99 would need a longer run.
-    assert_within(measure(Cell("random", 100, 0.7, 1, 10 / 3, 15.35, 400_000)).mean, 10 / 3)
-
-
-def test_all_cells_have_the_numbers_of_theory_where_there_is_theory() -> None:
-    # Supermarket model (Mitzenmacher): E[T] = sum of rho ** ((d ** i - d) / (d - 1)), here d = 2. Fleets of 100 are within 3 %.
-    for cell in CELLS:
-        if cell.contender == "p2c" and cell.servers == 100 and cell.clients == 1:
-            limit = sum(cell.utilisation ** (2**i - 2) for i in range(1, 12))
-            assert cell.mean == pytest.approx(limit, rel=0.04)
+def test_published_numbers_are_off_by_what_four_million_requests_leave_to_chance() -> None:
+    # Percent, of those that are off by more than one. Round robin and random have formulas, so it is certainly not the formula.
+    off = {
+        f"{cell}: {name}": round(100 * (getattr(cell.published, name) / getattr(cell.expected, name) - 1), 1)
+        for cell in CELLS
+        for name in ("mean", "p99")
+        if cell.published is not None
+    }
+    assert {where: percent for where, percent in off.items() if abs(percent) > 1.0} == {
+        "p2c n=10 m=1 at 0.95: mean": 1.4,
+        "p2c n=10 m=1 at 0.95: p99": 2.5,
+        "envoy-least-request n=10 m=1 at 0.95: mean": 1.9,
+        "envoy-least-request n=10 m=1 at 0.95: p99": 2.6,
+        "round_robin n=10 m=1 at 0.9: p99": -1.4,
+        "round_robin n=10 m=1 at 0.95: mean": 3.1,
+        "round_robin n=10 m=1 at 0.95: p99": 4.1,
+        "round_robin n=100 m=1 at 0.9: mean": 1.2,
+        "round_robin n=100 m=1 at 0.9: p99": 1.4,
+        "round_robin n=100 m=1 at 0.95: mean": 2.2,
+        "round_robin n=100 m=1 at 0.95: p99": 5.7,
+        "p2c n=10 m=64 at 0.8: p99": 1.4,
+        "random n=10 m=1 at 0.8: p99": -1.4,
+        "p2c n=100 m=1000 at 0.8: p99": 2.4,
+    }
 
 
 def assert_within(found: Interval, expected: float) -> None:

@@ -8,7 +8,7 @@ from trimtab.simulate.chooser import Surroundings
 from trimtab.simulate.contenders.trimtab import TrimtabChooser
 from trimtab.simulate.simulation import Run, simulate
 from trimtab.simulate.statistics import Columns
-from trimtab.simulate.validation import Cell, fleet
+from trimtab.simulate.validation import fleet
 
 SERVICE_TIME_S = 0.001
 """Of a request, in the fleets of the validation."""
@@ -24,7 +24,7 @@ def played(policy: Policy, clients: int, requests: int) -> tuple[Run, list[Trimt
         choosers.append(TrimtabChooser(surroundings, policy))
         return choosers[-1]
 
-    return simulate(fleet(Cell("p2c", 100, 0.8, clients, 0, 0, requests)), equip, seed=1), choosers
+    return simulate(fleet(100, 0.8, clients, requests), equip, seed=1), choosers
 
 
 def mean_latency(run: Run) -> float:
