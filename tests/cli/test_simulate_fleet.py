@@ -37,7 +37,7 @@ async def simulate(source: object, *more: str) -> Ended:
 async def test_a_control_plane_is_asked_for_pods_and_policy(running: Serving, folder: Path) -> None:
     by_url = (await simulate(f"http://{running.admin}", *LOAD, "--json")).json
     assert by_url["scenario"] == "shop.demo:50051"
-    assert by_url["about"].startswith(f"6 pods, as the control plane at {running.admin} knows them.")
+    assert by_url["about"].startswith(f"6 pods, according to the control plane at {running.admin}.")
     assert [contender["name"] for contender in by_url["contenders"]][-2:] == ["p2c", "as configured"]
     assert all(len(contender["runs"][0]["requests_per_pod"]) == 6 for contender in by_url["contenders"])
     by_files = (await simulate(folder, *LOAD, "--service", "shop.demo", "--json")).json

@@ -4,7 +4,7 @@ import random
 import numpy as np
 import pytest
 
-from trimtab.simulate.statistics import batch_means, interval
+from trimtab.simulate.statistics import interval
 
 
 def test_an_interval_holds_the_mean_in_95_of_100_cases() -> None:
@@ -20,11 +20,3 @@ def test_one_estimate_has_no_interval() -> None:
     found = interval(np.array([3.0]))
     assert found.value == 3.0
     assert math.isnan(found.half_width)
-
-
-def test_batch_means_narrow_with_the_square_root_of_the_length() -> None:
-    rng = np.random.default_rng(1)
-    short = batch_means(rng.exponential(1.0, 16_000), lambda values: float(np.mean(values)))
-    long = batch_means(rng.exponential(1.0, 1_600_000), lambda values: float(np.mean(values)))
-    assert long.half_width == pytest.approx(short.half_width / 10, rel=0.6)
-    assert abs(long.value - 1.0) < 0.005

@@ -229,7 +229,7 @@ def _validate(console: Console) -> int:
         for expected, found in ((cell.expected.mean, estimate.mean), (cell.expected.p99, estimate.p99)):
             off = found.value / expected - 1
             failed |= abs(off) > validation.TOLERANCE
-            row += [f"{expected:.4g}", f"{found.value:.4g} ± {found.half_width:.2g}", f"{100 * off:+.1f} %"]
+            row += [f"{expected:.4g}", f"{found.value:.4g} ± {round(found.half_width, 6):.2g}", f"{100 * off:+.1f} %"]
         said = cell.published
         table.add_row(*row, "" if said is None else f"{said.mean:g}; {said.p99:g}")
     _output().print(table)

@@ -150,7 +150,7 @@ def _contenders(fleet: RealFleet) -> tuple[str | Contestant, ...]:
 def _about(
     fleet: RealFleet, seen: Observed, given: Given, requests_per_s: float, service_ms: float, concurrency: int
 ) -> Iterator[str]:
-    yield f"{len(fleet.pods)} pods, as {fleet.source} knows them."
+    yield f"{len(fleet.pods)} pods, according to {fleet.source}."
     if seen.load:
         yield (
             f"{seen.span_s:g} s of measured load, played in {given.duration_s:g} s: {requests_per_s:.1f} requests per second on "

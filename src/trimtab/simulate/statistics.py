@@ -1,6 +1,5 @@
 """Numbers that say how a run went, as arrays."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,7 +8,6 @@ from numpy.typing import NDArray
 from .ledger import Ledger
 
 Floats = NDArray[np.float64]
-Statistic = Callable[[Floats], float]
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,12 +61,3 @@ def interval(estimates: Floats) -> Interval:
         return Interval(mean, float("nan"))
     t = _T[count - 2] if count - 2 < len(_T) else _T_MANY
     return Interval(mean, t * float(np.std(estimates, ddof=1)) / count**0.5)
-
-
-def batch_means(values: Floats, statistic: Statistic, batches: int = 16) -> Interval:
-    """An interval from one long run: the statistic of each of its parts, which are nearly independent if long.
-
-    Law, "Simulation Modeling and Analysis", on batch means.
-    """
-    parts = np.array_split(values, batches)
-    return interval(np.array([statistic(part) for part in parts]))
