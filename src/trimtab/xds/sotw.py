@@ -74,9 +74,8 @@ class StateOfTheWorld:
             # The only way to withdraw endpoints: absence means nothing for this type.
             resources = resources | dict.fromkeys(batch.removed, _EMPTY)
         version, said = contents(type_url, resources, _entry)
-        for name in batch.missing:
-            said += encode_error(ResourceError(name, NOT_FOUND, why_missing(name)))
-        return version, said + encode_nonce(nonce)
+        errors = [encode_error(ResourceError(name, NOT_FOUND, why_missing(name))) for name in batch.missing]
+        return version, b"".join((said, *errors, encode_nonce(nonce)))
 
 
 _EMPTY = Resource(version="", body=b"")
