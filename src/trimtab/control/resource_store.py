@@ -4,6 +4,7 @@ from collections import defaultdict
 from collections.abc import Callable, Hashable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from types import MappingProxyType
 
 import structlog
 
@@ -35,8 +36,12 @@ log = structlog.get_logger(__name__)
 _REPAIRS_LOGGED = 5
 """In one line; `trimtab endpoints` shows all of them."""
 
+_TOLD_MAX = 4_096
+"""How many are kept ready: who follows more than that in one turn is told no slower than it takes to look."""
+
 Watcher = Callable[[Hashable], object]
 """Told the subject that changed; called while the change is applied, and must return at once."""
+_NOBODY: Mapping[Watcher, Hashable] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,8 +70,11 @@ class ResourceStore:
         self._seats = Seats()
         self.fallbacks = Fallbacks(catalog)
         self._published: dict[ServiceRef, Published] = {}
-        self._watchers: defaultdict[Hashable, set[Watcher]] = defaultdict(set)
+        self._watchers: defaultdict[Hashable, dict[Watcher, Hashable]] = defaultdict(dict)
+        """By subject, each with the very object by which it knows the subject: it finds that without comparing."""
         self._watchers_of_all: dict[str, set[Watcher]] = {}
+        self._told: dict[tuple[str, str, str, str], Resource] = {}
+        """Endpoints by name, namespace, zone and node of who asked since anything changed: a change goes to many alike."""
         self.meanings = 0
         """Grows whenever a name may mean another service port than before, or none any more."""
         self.refused: dict[ServiceRef, str] = {}
@@ -150,22 +158,23 @@ class ResourceStore:
 
     def announce(self, subjects: Iterable[Hashable]) -> None:
         """Tell whoever follows any of `subjects`."""
+        self._told.clear()
         for subject in subjects:
-            for watcher in (*self._watchers.get(subject, ()), *self._followers_of_all(subject)):
-                watcher(subject)
+            for watcher, known_as in (*self._watchers.get(subject, _NOBODY).items(), *self._followers_of_all(subject)):
+                watcher(known_as)
 
-    def _followers_of_all(self, subject: Hashable) -> Iterable[Watcher]:
+    def _followers_of_all(self, subject: Hashable) -> Iterable[tuple[Watcher, Hashable]]:
         # Whoever follows every cluster is not disturbed by other forms of a service's name, nor when clients are counted.
         served = (watchers for type_url, watchers in self._watchers_of_all.items() if self.name_of(type_url, subject))
-        return set[Watcher]().union(*served)
+        return [(watcher, subject) for watcher in set[Watcher]().union(*served)]
 
     def watch(self, subject: Hashable, watcher: Watcher) -> None:
         """Call `watcher` whenever `subject` changes."""
-        self._watchers[subject].add(watcher)
+        self._watchers[subject][watcher] = subject
 
     def unwatch(self, subject: Hashable, watcher: Watcher) -> None:
         """Call it no more."""
-        self._watchers[subject].discard(watcher)
+        self._watchers[subject].pop(watcher, None)
         if not self._watchers[subject]:
             del self._watchers[subject]
 
@@ -220,6 +229,17 @@ class ResourceStore:
         return (str(ref) for ref, published in self._published.items() if ref == published.port.ref)
 
     def get(self, type_url: str, name: str, audience: Audience) -> Resource | None:
+        if type_url != ENDPOINTS:
+            return self._find(type_url, name, audience)
+        asked = (name, audience.namespace, audience.zone, audience.node)
+        told = self._told.get(asked)
+        if told is None and (told := self._find(type_url, name, audience)) is not None:
+            if len(self._told) == _TOLD_MAX:
+                self._told.clear()
+            self._told[asked] = told
+        return told
+
+    def _find(self, type_url: str, name: str, audience: Audience) -> Resource | None:
         if type_url == CENSUS:
             told = self._census.told(name)
             return None if told is None else encode_census(told)

@@ -19,7 +19,7 @@ def contents(type_url: str, resources: Mapping[str, Resource], entry: Entry) -> 
     if len(resources) == 1:
         # Most responses are about one change, and many streams get the same one.
         ((name, resource),) = resources.items()
-        return _kept(type_url, name, resource, entry)
+        return _kept(type_url, name, resource.version, resource.body, entry)
     return _made(type_url, resources, entry)
 
 
@@ -30,5 +30,6 @@ def _made(type_url: str, resources: Mapping[str, Resource], entry: Entry) -> tup
 
 
 @lru_cache(maxsize=_KEPT)
-def _kept(type_url: str, name: str, resource: Resource, entry: Entry) -> tuple[str, bytes]:
-    return _made(type_url, {name: resource}, entry)
+def _kept(type_url: str, name: str, version: str, body: bytes, entry: Entry) -> tuple[str, bytes]:
+    # By strings and bytes, which know their hashes.
+    return _made(type_url, {name: Resource(version, body)}, entry)

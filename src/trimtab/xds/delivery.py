@@ -33,7 +33,7 @@ class Delivery:
 
     def answered(self, nonce: str, error: str | None, now: float) -> bool:
         """Take note of an ACK or, by the presence of `error`, a NACK. False: it answers nothing, or an older response."""
-        if nonce != self.nonce or not self.outstanding:
+        if nonce != self.nonce or self.waiting_since is None:
             return False
         self.waiting_since = None
         self.refused = error

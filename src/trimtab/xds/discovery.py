@@ -143,6 +143,8 @@ def encode_version(version: str) -> bytes:
     return text(1, version)
 
 
+# Streams that follow the same count alike.
+@lru_cache(maxsize=1024)
 def encode_nonce(nonce: str) -> bytes:
     """The nonce in a response of either dialect, and in a state-of-the-world request."""
     return text(5, nonce)

@@ -102,7 +102,7 @@ class ServerStream:
         """Take in a request; the subscription it was about. Raises ProtocolError."""
         for known in self._subscriptions:
             # Most requests are this, and may name thousands of services.
-            if known.delivery.outstanding and self._wire.is_plain_ack(data, known):
+            if known.delivery.waiting_since is not None and self._wire.is_plain_ack(data, known):
                 known.delivery.answered(known.delivery.nonce, None, now)
                 return known
         request = self._wire.parse(data)

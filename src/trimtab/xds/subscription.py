@@ -168,7 +168,7 @@ class Subscription:
         What was asked for is answered at once. What merely changed waits for the answer to the response before, so that
         a burst of changes becomes one response with the newest state, and a client that does not read costs a set of names.
         """
-        return bool(self._owed or self._expected or (self._changed and not self.delivery.outstanding))
+        return bool(self._owed or self._expected or (self._changed and self.delivery.waiting_since is None))
 
     def take(self, get: Callable[[str], Resource | None], *, removals: bool = True) -> Batch:
         """All that is due, from the newest state. From here on it counts as sent; the batch may be empty.
