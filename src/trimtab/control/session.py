@@ -1,9 +1,8 @@
 """One connected client: its stream, what it follows in the store, and how it keeps up."""
 
-import asyncio
 import time
 from collections import Counter
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
 
 import structlog
 
@@ -26,6 +25,10 @@ _TEXT_LOGGED = 1000
 """How much of what a client says is logged, in characters."""
 
 
+def nobody() -> None:
+    """Nobody carries what this session says; it waits to be asked."""
+
+
 class Session:
     """Joins the sans-IO stream to the store. Everything happens in the event loop."""
 
@@ -46,7 +49,7 @@ class Session:
         "opened_at",
         "peer",
         "stream",
-        "woken",
+        "wake",
     )
 
     def __init__(
@@ -55,7 +58,8 @@ class Session:
         self.peer = peer
         self.opened_at = time.monotonic()
         self.stream = ServerStream(wire, store, only=only)
-        self.woken = asyncio.Event()
+        self.wake: Callable[[], object] = nobody
+        """Called when there may be something to say."""
         self._says_more = isinstance(wire, StateOfTheWorld)
         self._store = store
         self._census = census
@@ -81,14 +85,16 @@ class Session:
         if self._generation != self.stream.generation:
             self._follow()
         if subscription.type_url == ENDPOINTS:
-            self._count(subscription)
+            # An ACK names thousands of services that were counted long ago.
+            if subscription.names is not self._named or self._meanings != self._store.meanings:
+                self._count(subscription)
         elif subscription.type_url == SEATS:
             self._seat(subscription)
-        if not subscription.delivery.outstanding:
+        if subscription.delivery.waiting_since is None:
             self._note_answer(subscription, now)
         # An ACK alone asks for nothing.
         if self.stream.due:
-            self.woken.set()
+            self.wake()
 
     async def caught_up(self) -> None:
         """Return once all is served that this client has seen, wherever it has."""
@@ -99,7 +105,7 @@ class Session:
         await self._store.progress.reach(int(seen))
 
     def next_response(self) -> bytes | None:
-        """The next response to write; None: nothing to say until woken again."""
+        """The next response to write; None: nothing to say until `wake` is called again."""
         response = self.stream.next_response(time.monotonic())
         if response is None:
             return None
@@ -130,7 +136,7 @@ class Session:
             self._metrics.coalesced.add(overtaken.type_url)
         # While an answer is outstanding the change waits for it.
         if self.stream.due:
-            self.woken.set()
+            self.wake()
 
     def _follow(self) -> None:
         self._generation = self.stream.generation
@@ -150,10 +156,8 @@ class Session:
     def _count(self, subscription: Subscription) -> None:
         """A client counts once in the census of every service whose endpoints it follows.
 
-        An ACK names thousands of services that were counted long ago: only those that were not, or that changed, are looked at.
+        Only names that were not counted, or whose meaning changed, are looked at.
         """
-        if subscription.names is self._named and self._meanings == self._store.meanings:
-            return
         self._named, self._meanings = subscription.names, self._store.meanings
         moved, self._moved = self._moved, set()
         again = (name for subject in moved for name in self.stream.names_of(subject, ENDPOINTS))

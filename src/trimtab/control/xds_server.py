@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import time
 from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
@@ -26,10 +25,12 @@ from ..xds.sotw import StateOfTheWorld
 from .arrivals import Arrivals
 from .census import Census
 from .certificates import Certificates
+from .conversation import Conversation
 from .health_service import HealthService, first_of
 from .metrics import Metrics
 from .resource_store import ResourceStore
 from .session import Session
+from .turn import Turn
 
 log = structlog.get_logger(__name__)
 
@@ -49,6 +50,8 @@ OPTIONS = (
     ("grpc.max_allowed_incoming_connections", 10_000),
     ("grpc.max_connection_age_ms", 1_800_000),
     ("grpc.max_connection_age_grace_ms", 10_000),
+    # Requests are small: windows need not grow, and nobody has to ping after every ACK to find out how far they could.
+    ("grpc.http2.bdp_probe", 0),
     # A second server on the same port must fail, not share it.
     ("grpc.so_reuseport", 0),
 )
@@ -84,6 +87,7 @@ class XdsServer:
         self._arrivals = Arrivals() if certificates is None else certificates.arrivals
         self._complete = asyncio.Event()
         self._draining = asyncio.Event()
+        self._turn = Turn()
         self._server = grpc.aio.server(options=options)
         health = HealthService(_DIALECTS, self._complete, self._draining)
         self._server.add_generic_rpc_handlers((health.handler(), *map(self._service, _DIALECTS)))
@@ -113,7 +117,7 @@ class XdsServer:
         """Take no more streams, finish what is due on the open ones, then close."""
         self._draining.set()
         for session in self.sessions:
-            session.woken.set()
+            session.wake()
         await self._server.stop(grace_s)
         self._arrivals.stop()
 
@@ -125,21 +129,21 @@ class XdsServer:
         return grpc.method_handlers_generic_handler(name, handlers)
 
     def _handler(self, wire: Wire, only: str | None) -> Any:
-        async def serve(requests: AsyncIterator[bytes], context: grpc.aio.ServicerContext[bytes, bytes]) -> None:
+        async def serve(_: AsyncIterator[bytes], context: grpc.aio.ServicerContext[bytes, bytes]) -> None:
             self._arrivals.entered(context.peer())
             try:
-                await answer(requests, context)
+                await answer(context)
             finally:
                 self._arrivals.left(context.peer())
 
-        async def answer(requests: AsyncIterator[bytes], context: grpc.aio.ServicerContext[bytes, bytes]) -> None:
+        async def answer(context: grpc.aio.ServicerContext[bytes, bytes]) -> None:
             await first_of(self._complete, self._draining)
             if not self._complete.is_set():
                 await context.abort(grpc.StatusCode.UNAVAILABLE, "shutting down before the first load was complete")
             session = Session(context.peer(), wire, self._store, self._census, self._metrics, only=only)
             try:
                 with self._open(session):
-                    await self._converse(session, requests, context)
+                    await Conversation(session, context, self._turn, self._draining, self._metrics).hold()
             except ProtocolError as error:
                 self._metrics.protocol_errors.inc()
                 log.warning("stream ended: the client broke the protocol", peer=session.peer, why=str(error))
@@ -161,32 +165,6 @@ class XdsServer:
             session.close()
             log.debug("stream closed", peer=session.peer, node=session.stream.node.id)
 
-    async def _converse(
-        self, session: Session, requests: AsyncIterator[bytes], context: grpc.aio.ServicerContext[bytes, bytes]
-    ) -> None:
-        reader = asyncio.create_task(_read(session, requests))
-        reader.add_done_callback(lambda _: session.woken.set())
-        try:
-            await session.woken.wait()
-            await session.caught_up()
-            while True:
-                await session.woken.wait()
-                session.woken.clear()
-                while (response := session.next_response()) is not None:
-                    began = time.monotonic()
-                    await context.write(response)
-                    self._metrics.push_time.add(time.monotonic() - began)
-                # Only now: a client may close its half at once and still wait for what it asked for.
-                if reader.done():
-                    reader.result()
-                    return
-                # A stream that got a response may be closed without harm; one that ends without is a failure to gRPC (gRFC
-                # A57). So one that has not asked yet may still ask, until the server's grace is over.
-                if self._draining.is_set() and session.stream.subscriptions:
-                    return
-        finally:
-            reader.cancel()
-
 
 def _status(error: ProtocolError) -> grpc.StatusCode:
     too_much = isinstance(error, LimitExceeded)
@@ -202,8 +180,3 @@ async def _why_not(listen: str) -> str:
         return error.strerror or str(error)
     plain.close()
     return "gRPC could not, though it is free now"
-
-
-async def _read(session: Session, requests: AsyncIterator[bytes]) -> None:
-    async for data in requests:
-        session.receive(data)

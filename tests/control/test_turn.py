@@ -1,0 +1,60 @@
+"""Streams that take their turns together."""
+
+import asyncio
+
+from trimtab.control.turn import Turn
+
+
+class Stream:
+    """Writes down what it is made to do."""
+
+    def __init__(self, name: str, steps: list[str], *, silent: bool = False) -> None:
+        self._name = name
+        self._steps = steps
+        self._silent = silent
+
+    def take_in(self, data: bytes) -> None:
+        self._steps.append(f"{self._name} takes in {data.decode()}")
+
+    def next_response(self) -> bytes | None:
+        self._steps.append(f"{self._name} makes")
+        return None if self._silent else self._name.encode()
+
+    def write(self, response: bytes) -> None:
+        self._steps.append(f"{self._name} writes {response.decode()}")
+
+
+async def test_responses_are_made_before_the_first_is_written() -> None:
+    turn, steps = Turn(), list[str]()
+    for name in "ab":
+        turn.speak(Stream(name, steps))
+    assert steps == []
+    await asyncio.sleep(0)
+    assert steps == ["a makes", "b makes", "a writes a", "b writes b"]
+
+
+async def test_only_so_many_responses_wait_to_be_written() -> None:
+    turn, steps = Turn(), list[str]()
+    for index in range(1_000):
+        turn.speak(Stream(str(index), steps))
+    await asyncio.sleep(0)
+    waiting = [sum(1 if "makes" in step else -1 for step in steps[:end]) for end in range(len(steps))]
+    assert max(waiting) == 64
+    assert sum("writes" in step for step in steps) == 1_000
+
+
+async def test_who_has_nothing_to_say_writes_nothing() -> None:
+    turn, steps = Turn(), list[str]()
+    turn.speak(Stream("a", steps, silent=True))
+    await asyncio.sleep(0)
+    assert steps == ["a makes"]
+
+
+async def test_requests_are_taken_in_in_the_order_in_which_they_came() -> None:
+    turn, steps = Turn(), list[str]()
+    streams = [Stream(name, steps) for name in "ab"]
+    for data in (b"1", b"2"):
+        for stream in streams:
+            turn.hear(stream, data)
+    await asyncio.sleep(0)
+    assert steps == ["a takes in 1", "b takes in 1", "a takes in 2", "b takes in 2"]
