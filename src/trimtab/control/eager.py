@@ -1,8 +1,7 @@
 """Coroutines run without a task: at once up to where they wait, and on from there in the callback of what they waited for.
 
 grpc.aio has a coroutine for every message that is read or written, and each waits once, for one future. A task around it costs a
-turn of the event loop to start it and an object that lives as long as the message; for a push to a thousand streams that is a
-tenth of the CPU (docs/adr/0012).
+turn of the event loop to start it, another to wake it, and an object that lives as long as the message (docs/adr/0012).
 """
 
 import asyncio
