@@ -2,13 +2,14 @@
 
 from collections.abc import Sequence
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.control.objects import endpoint, endpoint_slice, service
 from trimtab.control.kubernetes import Object, ObjectKey
 from trimtab.control.manifest_set import Changes, ManifestSet
-from trimtab.control.manifests import Parsed, Problem
+from trimtab.control.manifests import Parsed, Problem, parse
 
 PAYMENTS, ORDERS = service(), service(name="orders")
 SLICE = endpoint_slice(endpoint("10.0.0.1"))
@@ -65,6 +66,13 @@ def test_while_a_document_is_wrong_nothing_counts_as_removed_but_the_rest_is_tak
     manifests = loaded(a=holding(PAYMENTS, SLICE))
     changes = manifests.update({"a.yaml": holding(NEW_SLICE, problems=(WRONG,))})
     assert changes == Changes(upserts=(NEW_SLICE,), appeared=(WRONG,))
+
+
+@pytest.mark.parametrize("items", ["", "items:\n"])
+def test_a_list_without_items_withdraws_nothing(items: str) -> None:
+    manifests = loaded(a=holding(PAYMENTS, SLICE))
+    changes = manifests.update({"a.yaml": parse("a.yaml", f"apiVersion: v1\nkind: List\n{items}")})
+    assert (changes.upserts, changes.deletes, len(changes.appeared)) == ((), (), 1)
 
 
 def test_once_the_file_is_right_again_what_it_lacks_is_removed() -> None:

@@ -1,5 +1,6 @@
 import json
 from textwrap import dedent
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -22,7 +23,8 @@ addressType: IPv4
 ports: [{name: grpc, port: 9090}]
 endpoints: [{addresses: [10.0.0.1]}]
 """
-KUBECTL = {
+NO_KIND = "kind: is missing: say what this is, such as Service; if the file was cut off, write it again"
+KUBECTL: dict[str, Any] = {
     "apiVersion": "v1",
     "kind": "List",
     "metadata": {"resourceVersion": ""},
@@ -149,7 +151,9 @@ def test_a_file_may_say_that_there_is_nothing(text: str) -> None:
 def test_an_empty_file_says_nothing(text: str) -> None:
     parsed = parse("a.yaml", text)
     assert parsed.unreadable
-    assert str(parsed.problems[0]) == "a.yaml: the file is empty, as if half written"
+    assert str(parsed.problems[0]) == (
+        "a.yaml: the file is empty, as if half written; to say that there is nothing, write a comment"
+    )
 
 
 def test_what_is_no_yaml_is_named_with_line_and_column() -> None:
@@ -181,7 +185,7 @@ def test_the_good_documents_of_a_file_with_a_bad_one_are_used() -> None:
         ),
         (
             SERVICE.replace("{name: payments, namespace: prod}", "{namespace: prod}"),
-            "a.yaml: document 1 (Service prod): metadata.name: is missing",
+            "a.yaml: document 1 (Service prod): metadata.name: is missing; add it",
         ),
         (
             SERVICE.replace("apiVersion: v1", "apiVersion: v2"),
@@ -198,7 +202,7 @@ def test_the_good_documents_of_a_file_with_a_bad_one_are_used() -> None:
             SLICE.replace(", labels: {kubernetes.io/service-name: payments}", ""),
             (
                 "a.yaml: document 1 (EndpointSlice prod/payments-1): metadata.labels[kubernetes.io/service-name]: "
-                "is missing: it says whose endpoints these are"
+                "is missing: name the Service whose endpoints these are"
             ),
         ),
         (
@@ -274,9 +278,36 @@ def test_the_good_documents_of_a_file_with_a_bad_one_are_used() -> None:
                 "expected a DNS name (a-z, 0-9, - and ., at most 253 characters), got 'payments..1'"
             ),
         ),
-        ("just text", "a.yaml: document 1: expected a Kubernetes object, got str"),
-        ("a: 1", "a.yaml: document 1: kind: is missing"),
-        ("metadata: {name: payments}", "a.yaml: document 1 (payments): kind: is missing"),
+        (
+            "just text",
+            "a.yaml: document 1: expected a Kubernetes object with apiVersion, kind and metadata, got 'just text'",
+        ),
+        (
+            "[a]",
+            "a.yaml: document 1: expected a Kubernetes object with apiVersion, kind and metadata, got a list",
+        ),
+        ("a: 1", f"a.yaml: document 1: {NO_KIND}"),
+        ("metadata: {name: payments}", f"a.yaml: document 1 (payments): {NO_KIND}"),
+        (f"apiVersion: v1\nitems:\n- {json.dumps(KUBECTL['items'][0])}", f"a.yaml: document 1: {NO_KIND}"),
+        (
+            SERVICE.replace("apiVersion: v1", ""),
+            "a.yaml: document 1 (Service prod/payments): apiVersion: expected v1, got nothing",
+        ),
+        (
+            SERVICE.replace("kind: Service", "kind: service"),
+            "a.yaml: document 1 (service prod/payments): kind: expected Service, got 'service'",
+        ),
+        ("apiVersion: v1\nkind: Lis", "a.yaml: document 1 (Lis): kind: expected List, got 'Lis'"),
+        (
+            "apiVersion: v1\nkind: List\nitems: [{apiVersion: v1, kind: List, items: []}]",
+            "a.yaml: document 1 items[0] (List): kind: a List in a list is not opened; put its items beside it",
+        ),
+        (
+            "apiVersion: v1\nkind: List\nitems:\n-\n",
+            (
+                "a.yaml: document 1 items[0]: expected a Kubernetes object with apiVersion, kind and metadata, got nothing"
+            ),
+        ),
         (
             SERVICE + "---" + SLICE + "---" + SERVICE.replace("8080", "8081"),
             (
@@ -318,6 +349,40 @@ def test_of_an_object_twice_in_one_file_the_first_counts_as_with_two_files() -> 
     (payments,) = parsed.objects
     assert isinstance(payments, Service)
     assert [port.port for port in payments.spec.ports or ()] == [8080]
+
+
+@pytest.mark.parametrize(
+    ("api_version", "kind"),
+    [("v1", "List"), ("v1", "ServiceList"), ("discovery.k8s.io/v1", "EndpointSliceList"), ("v1", "NodeList")],
+)
+@pytest.mark.parametrize(
+    ("items", "got"),
+    [
+        ("", "nothing, as if half written"),
+        ("items:\n", "nothing, as if half written"),
+        ("items: {a: 1}\n", "a mapping"),
+        ("items: none\n", "'none'"),
+    ],
+)
+def test_a_list_without_items_says_nothing_about_what_there_is(
+    api_version: str, kind: str, items: str, got: str
+) -> None:
+    assert problem(f"apiVersion: {api_version}\nkind: {kind}\n{items}") == (
+        f"a.yaml: document 1 ({kind}): items: expected a list, got {got}; to say that there is nothing, write `items: []`"
+    )
+
+
+@pytest.mark.parametrize("api_version", ["serving.knative.dev/v1", "net.example.com/v1"])
+@pytest.mark.parametrize("kind", ["ServiceList", "AllowList"])
+def test_a_list_of_another_group_is_ignored(api_version: str, kind: str) -> None:
+    assert keys(f"apiVersion: {api_version}\nkind: {kind}\nitems:\n") == []
+
+
+def test_what_the_api_server_lists_says_its_kind_once() -> None:
+    items = [{key: item[key] for key in item if key not in ("apiVersion", "kind")} for item in KUBECTL["items"][:1]]
+    assert keys(json.dumps({"apiVersion": "v1", "kind": "ServiceList", "items": items})) == [
+        ("Service", "prod", "payments")
+    ]
 
 
 def test_a_mistake_in_a_list_is_named_with_its_item() -> None:

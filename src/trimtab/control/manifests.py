@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address
+from textwrap import shorten
 from typing import Any
 
 import msgspec
@@ -13,12 +14,12 @@ from .kubernetes import SERVICE_NAME_LABEL, EndpointSlice, Node, Object, ObjectK
 from .object_names import misnamed
 from .yaml_data import read_documents
 
-_KINDS: dict[str, tuple[type[Object], str]] = {
-    "Service": (Service, "v1"),
-    "EndpointSlice": (EndpointSlice, "discovery.k8s.io/v1"),
-    "Node": (Node, "v1"),
-    "Pod": (Pod, "v1"),
-}
+_SCHEMAS: dict[str, type[Object]] = {"Service": Service, "EndpointSlice": EndpointSlice, "Node": Node, "Pod": Pod}
+_OBJECTS = {"Service": "v1", "EndpointSlice": "discovery.k8s.io/v1", "Node": "v1", "Pod": "v1"}
+_LISTS = {"List": "v1"} | {f"{kind}List": api_version for kind, api_version in _OBJECTS.items()}
+_SHOWN = 60
+"""How much of what was found a message repeats, in characters."""
+_EMPTY = "the file is empty, as if half written; to say that there is nothing, write a comment"
 _FQDN = "FQDN slices are passed over: only IP addresses can be balanced"
 _ADDRESS_TYPES = {"IPv4": IPv4Address, "IPv6": IPv6Address, "FQDN": str}
 
@@ -58,7 +59,7 @@ class _Invalid(Exception):
 def parse(file: str, text: str) -> Parsed:
     """The objects in the text of `file`: multi-document YAML or JSON, Lists included. Other kinds are ignored."""
     if not text.strip():
-        return Parsed(problems=(Problem(file, "the file is empty, as if half written"),), unreadable=True)
+        return Parsed(problems=(Problem(file, _EMPTY),), unreadable=True)
     try:
         documents = read_documents(text)
     except yaml.YAMLError as error:
@@ -89,19 +90,29 @@ def _explain(error: yaml.YAMLError) -> str:
 
 
 def _flatten(documents: list[Any]) -> Iterator[tuple[str, Any]]:
-    """Every object, with a name for messages; Lists are opened."""
+    """Every object, with a name for messages; Lists are opened, unless they are in Lists."""
     for number, document in enumerate(documents, 1):
         if document is None:
             continue
-        if isinstance(document, dict) and isinstance(document.get("items"), list) and _is_list(document):
+        if isinstance(document, dict) and _is_list(document) and isinstance(document.get("items"), list):
             for index, item in enumerate(document["items"]):
-                yield f"document {number} items[{index}]", item
+                yield f"document {number} items[{index}]", _as_listed(item, document)
         else:
             yield f"document {number}", document
 
 
 def _is_list(document: dict[str, Any]) -> bool:
-    return str(document.get("kind", "")).endswith("List")
+    """Whether it is a list that may hold anything of ours."""
+    kind = str(document.get("kind"))
+    return kind in _LISTS and _may_be(document, _LISTS[kind])
+
+
+def _as_listed(item: Any, document: dict[str, Any]) -> Any:
+    """The API server says in a list of one kind only once of which."""
+    kind = document["kind"].removesuffix("List")
+    if isinstance(item, dict) and kind and "kind" not in item:
+        return {"apiVersion": document.get("apiVersion"), "kind": kind, **item}
+    return item
 
 
 def _title(name: str, document: Any) -> str:
@@ -116,21 +127,19 @@ def _title(name: str, document: Any) -> str:
 
 def _convert(document: Any) -> Object | None:
     if not isinstance(document, dict):
-        raise _Invalid("", f"expected a Kubernetes object, got {type(document).__name__}")
+        raise _Invalid("", f"expected a Kubernetes object with apiVersion, kind and metadata, got {_shown(document)}")
     kind = document.get("kind")
     if not isinstance(kind, str) or not kind:
-        raise _Invalid("kind", "is missing")
-    if kind not in _KINDS:
+        raise _Invalid("kind", "is missing: say what this is, such as Service; if the file was cut off, write it again")
+    if kind not in _SCHEMAS:
+        _check_other(document, kind)
         return None
-    schema, api_version = _KINDS[kind]
-    given = document.get("apiVersion")
-    if given != api_version:
-        # Others have kinds of the same name, such as Knative its Service.
-        if _group(str(given or "")) not in ("", _group(api_version)):
+    if (given := document.get("apiVersion")) != (expected := _OBJECTS[kind]):
+        if not _may_be(document, expected):
             return None
-        raise _Invalid("apiVersion", f"expected {api_version}, got {given!r}")
+        raise _Invalid("apiVersion", f"expected {expected}, got {_shown(given)}")
     try:
-        item = msgspec.convert(document, schema)
+        item = msgspec.convert(document, _SCHEMAS[kind])
     except msgspec.ValidationError as error:
         raise _located(error, document) from error
     if (wrong := misnamed(item)) is not None:
@@ -140,8 +149,31 @@ def _convert(document: Any) -> Object | None:
     return item
 
 
-def _group(api_version: str) -> str:
-    return api_version.rpartition("/")[0]
+def _check_other(document: dict[str, Any], kind: str) -> None:
+    """Other kinds are nobody's business here, unless one of ours was meant."""
+    if _is_list(document):
+        if isinstance(document.get("items"), list):
+            raise _Invalid("kind", f"a {kind} in a list is not opened; put its items beside it")
+        found = "nothing, as if half written" if document.get("items") is None else _shown(document["items"])
+        raise _Invalid("items", f"expected a list, got {found}; to say that there is nothing, write `items: []`")
+    for name, api_version in (_OBJECTS | _LISTS).items():
+        if _may_be(document, api_version) and name.lower().startswith(kind.lower()):
+            raise _Invalid("kind", f"expected {name}, got {kind!r}")
+
+
+def _may_be(document: dict[str, Any], api_version: str) -> bool:
+    """Whether it is of that group, or does not say. Others have kinds of the same name, such as Knative its Service."""
+    given = str(document.get("apiVersion") or "")
+    return not given or given.rpartition("/")[0] == api_version.rpartition("/")[0]
+
+
+def _shown(value: object) -> str:
+    """What was found, for messages."""
+    if value is None:
+        return "nothing"
+    if isinstance(value, (dict, list)):
+        return "a mapping" if isinstance(value, dict) else "a list"
+    return shorten(repr(value), _SHOWN, placeholder="…")
 
 
 def _located(error: msgspec.ValidationError, document: Any) -> _Invalid:
@@ -150,7 +182,7 @@ def _located(error: msgspec.ValidationError, document: Any) -> _Invalid:
     missing = re.search(r"missing required field `(\w+)`", message)
     field = path.rstrip("`").removeprefix(".")
     if missing:
-        return _Invalid(".".join(part for part in (field, missing[1]) if part), "is missing")
+        return _Invalid(".".join(part for part in (field, missing[1]) if part), "is missing; add it")
     said = message.replace("`", "").replace("Expected", "expected")
     found = _at(document, field)
     return _Invalid(field, said if ", got " in said or found is None else f"{said}, got {found!r}")
@@ -168,7 +200,9 @@ def _at(document: Any, field: str) -> object:
 
 def _check_slice(part: EndpointSlice) -> None:
     if not part.service[1]:
-        raise _Invalid(f"metadata.labels[{SERVICE_NAME_LABEL}]", "is missing: it says whose endpoints these are")
+        raise _Invalid(
+            f"metadata.labels[{SERVICE_NAME_LABEL}]", "is missing: name the Service whose endpoints these are"
+        )
     if (address_class := _ADDRESS_TYPES.get(part.address_type)) is None:
         raise _Invalid("addressType", f"expected IPv4, IPv6 or FQDN, got {part.address_type!r}")
     for index, endpoint in enumerate(part.endpoints or ()):
