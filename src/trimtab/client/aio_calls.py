@@ -163,14 +163,22 @@ async def wait_for_pick(cluster: Cluster, context: Request, deadline: Deadline, 
     loop = asyncio.get_running_loop()
     placed: asyncio.Future[Pick] = loop.create_future()
 
+    # Cancelling the task cancels `placed` at once, but the placement only with the task's next step. A change of the cluster
+    # in between finds nobody who waits.
+    def place(pick: Pick) -> None:
+        if placed.done():
+            pick.abandon()
+        else:
+            placed.set_result(pick)
+
     def refuse(refusal: Refusal) -> None:
         if refusal.code is grpc.StatusCode.CANCELLED:
             # The channel was closed, which grpc.aio tells its callers by cancelling them.
             placed.cancel()
-        else:
+        elif not placed.done():
             placed.set_exception(aio_error(refusal))
 
-    placement = Placement(cluster, context, deadline, bool(wait_for_ready), placed.set_result, refuse)
+    placement = Placement(cluster, context, deadline, bool(wait_for_ready), place, refuse)
     placement.start(loop)
     try:
         return await placed

@@ -231,7 +231,11 @@ class Cluster:
     def _changed(self) -> None:
         waiters, self._waiters = self._waiters, {}
         for waiter in waiters:
-            waiter()
+            try:
+                waiter()
+            except Exception:
+                # The others wait for the same change, and have been taken off the list.
+                logger.exception("%s: what waited for a change failed", self.name)
 
     # News, in the loop.
 
