@@ -42,11 +42,10 @@ class ConsistentHash:
 
     def _ring(self, nodes: tuple[Node, ...]) -> "_Ring":
         """Weights and places change rarely, scores always: a ring is made once."""
-        heaviest = max(node.endpoint.weight for node in nodes)
-        counts = [max(1, round(_POINTS * node.endpoint.weight / heaviest)) for node in nodes]
+        weights = [node.endpoint.weight for node in nodes]
         ring = self._rings.get(nodes)
-        if ring is None or ring.counts != counts:
-            ring = _Ring(nodes, counts, self._places)
+        if ring is None or ring.weights != weights:
+            ring = _Ring(nodes, weights, self._places)
             # One for all nodes, one for those without a quota.
             self._rings = {**dict(list(self._rings.items())[-1:]), nodes: ring}
             self._places = {identity: self._places[identity] for r in self._rings.values() for identity in r.identities}
@@ -54,8 +53,10 @@ class ConsistentHash:
 
 
 class _Ring:
-    def __init__(self, nodes: Sequence[Node], counts: list[int], places: dict[_Identity, tuple[int, ...]]) -> None:
-        self.counts = counts
+    def __init__(self, nodes: Sequence[Node], weights: list[int], places: dict[_Identity, tuple[int, ...]]) -> None:
+        self.weights = weights
+        heaviest = max(weights)
+        counts = [max(1, round(_POINTS * weight / heaviest)) for weight in weights]
         self.identities = [node.endpoint.identity for node in nodes]
         owner_at: dict[int, int] = {}
         for index, (identity, count) in enumerate(zip(self.identities, counts, strict=True)):
@@ -84,8 +85,9 @@ class _RingPicker:
         self._key = key
         self._bound = bound
         self._random = rng.random
-        total = sum(1.0 / node.factor for node in nodes)
-        self._shares = [bound / node.factor / total for node in nodes]
+        shares = [1.0 / node.factor for node in nodes]
+        bound /= sum(shares)
+        self._shares = [bound * share for share in shares]
 
     def pick(self, request: Request) -> Node:
         return self._from(self._start(request))
@@ -101,12 +103,14 @@ class _RingPicker:
         nodes, shares, owners = self._nodes, self._shares, self._ring.owners
         fleet = nodes[0].fleet
         calls = 1 + (len(fleet) if fleet is not None else sum(len(node.outstanding) for node in nodes))
-        for index in range(start, start + self._ring.size):
+        index, end = start, start + self._ring.size
+        while index < end:
             owner = owners[index]
             node = nodes[owner]
             # The paper's bound is rounded up, which changes nothing for a whole number of calls.
             if len(node.outstanding) < shares[owner] * calls and not node.held:
                 return node
+            index += 1
         return nodes[owners[start]]
 
     def _start(self, request: Request) -> int:

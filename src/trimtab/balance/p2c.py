@@ -119,9 +119,11 @@ class _WeightedPicker:
         # As `shares.draw` does it, without a call for each of the two.
         i = bisect(sums, uniform() * total, 0, last)
         j = bisect(sums, uniform() * total, 0, last)
-        tries = 1
-        while j == i and tries < _TRIES:
-            j = bisect(sums, uniform() * total, 0, last)
-            tries += 1
-        # Where one node has nearly all of the weight its neighbour is as good as any.
-        return nodes[i], nodes[j if j != i else i - 1]
+        return nodes[i], nodes[j if j != i else self._other(i)]
+
+    def _other(self, i: int) -> int:
+        for _ in range(_TRIES - 1):
+            if (j := bisect(self._sums, self._random() * self._total, 0, self._last)) != i:
+                return j
+        # One node has nearly all of the weight: its neighbour is as good as any.
+        return i - 1
