@@ -4,6 +4,7 @@ import asyncio
 import gc
 import weakref
 from collections.abc import AsyncIterator, Callable
+from types import SimpleNamespace
 from typing import Any
 
 import grpc
@@ -128,6 +129,21 @@ async def test_ended_where_grpcio_has_no_core_call_to_register_with(
 ) -> None:
     """grpcio's own way stays open: what is used instead of it is private to grpcio."""
     monkeypatch.setattr(aio_calls, "CORE", "not there")
+    assert await finish(start(channel, arity, b"hello"))
+    with pytest.raises(grpc.aio.AioRpcError):
+        await finish(start(channel, arity, b"fail"))
+    await eventually_async(lambda: in_flight(channel) == 0)
+
+
+@every_arity
+async def test_ended_where_grpcio_does_not_tell_whether_all_went_well(
+    channel: AioChannel, arity: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def core(call: Any) -> Any:
+        return SimpleNamespace(add_done_callback=call._cython_call.add_done_callback)
+
+    monkeypatch.setattr(grpc.aio._call.Call, "_core", property(core), raising=False)
+    monkeypatch.setattr(aio_calls, "CORE", "_core")
     assert await finish(start(channel, arity, b"hello"))
     with pytest.raises(grpc.aio.AioRpcError):
         await finish(start(channel, arity, b"fail"))

@@ -105,13 +105,12 @@ class AioCalls(MethodCalls):
             pick.abandon()
             raise
         # What is registered also holds the channel, which lives as long as its calls even when nothing else refers to it.
-        core = getattr(call, CORE, None)
-        if core is None:
-            call.add_done_callback(partial(self._done, pick))
-        else:
+        try:
             # What a call's own `add_done_callback` registers refers back to the call: a cycle per call, left to the garbage
             # collector (docs/adr/0042).
-            core.add_done_callback(partial(self._ended, pick, weakref.ref(call)))
+            getattr(call, CORE).add_done_callback(partial(self._ended, pick, weakref.ref(call)))
+        except AttributeError:
+            call.add_done_callback(partial(self._done, pick))
         return call
 
     def _ended(self, pick: Pick, ended: "weakref.ref[Any]") -> None:
@@ -119,7 +118,13 @@ class AioCalls(MethodCalls):
         if call is None:
             # Its owner dropped it, which ends it.
             pick.done(CANCELLED)
-        elif getattr(call, CORE).is_ok() and not self._cluster.wants_reports:
+            return
+        try:
+            succeeded = getattr(call, CORE).is_ok()
+        except Exception:
+            # Another grpcio, which has no such thing: there is the public way.
+            succeeded = False
+        if succeeded and not self._cluster.wants_reports:
             pick.done(OK)
         else:
             self._done(pick, call)
