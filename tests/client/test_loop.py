@@ -43,6 +43,20 @@ def test_a_timer_is_not_held_up_by_a_busy_loop() -> None:
     assert fired.is_set()
 
 
+@pytest.mark.parametrize("delay", [float("inf"), 1e10])
+def test_a_timer_further_away_than_anything_can_be_waited_for(delay: float) -> None:
+    loop, fired = ThreadLoop("test"), threading.Event()
+    loop.call_soon_threadsafe(loop.call_later, delay, int)
+    loop.call_soon_threadsafe(loop.call_later, 0.01, fired.set)
+    assert fired.wait(60)
+    # By now it waits for the far one, and still hears what is new.
+    fired.clear()
+    loop.call_soon_threadsafe(fired.set)
+    assert fired.wait(60)
+    loop.stop()
+    loop.join()
+
+
 def test_a_failing_callback_is_logged_and_the_loop_goes_on(caplog: pytest.LogCaptureFixture) -> None:
     loop = ThreadLoop("test")
     seen: list[object] = []

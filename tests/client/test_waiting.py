@@ -11,7 +11,8 @@ import pytest
 from tests.client.ads import AdsServer
 from tests.client.backends import Backend
 from tests.client.eventually import eventually_async
-from tests.client.service import ECHO, NAME, aio_channel, assign, in_flight
+from tests.client.service import ECHO, NAME, aio_channel, assign, in_flight, sync_channel
+from tests.client.worlds import World
 from trimtab.client.aio_channel import AioChannel
 from trimtab.client.cluster import Cluster
 
@@ -65,3 +66,26 @@ async def test_one_that_fails_is_logged_and_the_others_go_on(
         assign(ads, backends(1))
         assert await call == b"hello"
         assert "what waited for a change failed" in caplog.text
+
+
+@pytest.mark.parametrize("timeout", [float("inf"), 1e10])
+def test_one_with_more_time_than_grpc_can_count(
+    world: World, ads: AdsServer, backends: Backends, timeout: float
+) -> None:
+    channel = world.open(ads)
+    call = world.begin(channel, "unary_unary", b"hello", timeout=timeout)
+    other = world.begin(channel, "unary_unary", b"hello", timeout=60)
+    assign(ads, backends(1))
+    assert other.responses() == [b"hello"]
+    # What grpc says of such a timeout when there is nothing to wait for.
+    for late in (call, world.begin(channel, "unary_unary", b"hello", timeout=timeout)):
+        with pytest.raises(grpc.RpcError) as caught:
+            late.responses()
+        assert getattr(caught.value, "code")() is grpc.StatusCode.DEADLINE_EXCEEDED
+
+
+def test_a_result_that_is_waited_for_longer_than_a_lock_can(ads: AdsServer, backends: Backends) -> None:
+    with sync_channel(ads) as channel:
+        call = channel.unary_unary(ECHO).future(b"hello", timeout=60)
+        assign(ads, backends(1))
+        assert call.result(float("inf")) == b"hello"

@@ -91,7 +91,7 @@ class DeferredCall(grpc.Call, grpc.Future):  # type: ignore[type-arg]  # generic
         return True
 
     def _real(self, timeout: float | None = None) -> Any:
-        if not self._known.wait(timeout):
+        if not self._known.wait(None if timeout is None else min(timeout, threading.TIMEOUT_MAX)):
             raise grpc.FutureTimeoutError
         return self._call
 

@@ -93,7 +93,10 @@ class ThreadLoop:
         self._run_left_over()
 
     def _until_next_timer_s(self) -> float | None:
-        return max(0.0, self._timers[0][0] - time.monotonic()) if self._timers else None
+        if not self._timers:
+            return None
+        # A timer of centuries, as of a call with an infinite timeout, is more than a queue can wait for at a time.
+        return min(max(0.0, self._timers[0][0] - time.monotonic()), threading.TIMEOUT_MAX)
 
     def _run_timers(self) -> None:
         while self._timers and self._timers[0][0] <= time.monotonic():
