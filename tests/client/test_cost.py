@@ -11,7 +11,7 @@ import trimtab
 from tests.client.ads import AdsServer
 from tests.client.backends import Backend
 from tests.client.eventually import eventually
-from tests.client.service import assign
+from tests.client.service import ARITIES, assign
 from tests.client.worlds import AnyChannel, Call, World
 from trimtab.balance import Request
 from trimtab.model import Policy
@@ -131,6 +131,13 @@ def test_what_is_no_cost_fails_the_call_whether_it_waits_or_not(
     assert "cost: expected a number that is not negative, or a trimtab.Cost, got 'much'" in error.details()
     # Whoever else waits gets what it waits for.
     assert patient.responses() == [b"hello"]
-    with trimtab.attributes(cost=-1), pytest.raises(ValueError, match="cost: expected a number"):
-        world.begin(channel, "unary_unary", b"hello")
+    for arity in ARITIES:
+        with trimtab.attributes(cost=-1):
+            late = world.begin(channel, arity, b"hello")
+        with pytest.raises(grpc.RpcError) as caught:
+            late.responses()
+        error = caught.value
+        assert error.code() is grpc.StatusCode.UNKNOWN
+        assert "cost: expected a number that is not negative, or a trimtab.Cost, got -1" in error.details()
+        assert isinstance(error.__cause__, ValueError)
     assert load(channel) == 0

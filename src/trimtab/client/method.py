@@ -6,7 +6,6 @@ from typing import Any, cast
 
 from ..balance import Node, Pick, Request
 from ..balance.request import NO_ATTRIBUTES, NO_METADATA
-from ..errors import TooManyRequests
 from . import attributes
 from .cluster import Cluster
 from .connections import Connection
@@ -56,7 +55,9 @@ class MethodCalls:
         bare = not metadata and _attributes() is NO_ATTRIBUTES
         try:
             picked = self._pick(self._bare if bare else self._context(metadata))
-        except TooManyRequests:
+        except Exception:
+            # Too many calls in flight, or a strategy, key or cost of the user's own that fails: what becomes of such a call is
+            # said in one place, and the same whether it has to wait for its endpoint or not.
             return None
         return unless_unready(picked) if wait_for_ready else picked
 

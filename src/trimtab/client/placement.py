@@ -5,7 +5,6 @@ and without wait-for-ready it waits 15 s, as long as gRPC and Envoy wait for a r
 refusal.
 """
 
-import logging
 import time
 from collections.abc import Callable
 
@@ -15,8 +14,6 @@ from ..balance import Connectivity, Pick, Request
 from ..errors import ControlPlaneUnreachable, TooManyRequests, Unavailable
 from .cluster import Cluster
 from .loop import Loop, Timer
-
-logger = logging.getLogger(__name__)
 
 MAX_WAIT_S = 15.0
 """gRPC's xDS resource timer (gRFC A88) and Envoy's default initial_fetch_timeout."""
@@ -101,8 +98,8 @@ class Placement:
             self._refuse(Refusal(grpc.StatusCode.UNAVAILABLE, str(error), error))
             return
         except Exception as error:
-            # A strategy, key or cost of the user's own. Whose call it is must not wait for ever, nor anybody else who waits.
-            logger.exception("a call could not be placed")
+            # A strategy, key or cost of the user's own. Whose call it is is told, with the cause, and must not wait for ever,
+            # nor anybody else who waits.
             self._refuse(Refusal(grpc.StatusCode.UNKNOWN, f"the call could not be placed: {error!r}", error))
             return
         if self._wait_for_ready:
