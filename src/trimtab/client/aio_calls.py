@@ -1,6 +1,7 @@
 """Starting calls of asyncio: straight to the picked connection, or deferred until there is one.
 
-The hot path adds a pick and a done callback to what grpc.aio does, and returns grpc.aio's own call.
+The hot path adds a pick and a done callback to what grpc.aio does, and returns grpc.aio's own call where it ends without
+its owner: with one response, and with its requests at hand.
 """
 
 import asyncio
@@ -70,16 +71,18 @@ class AioCalls(MethodCalls):
         pick = self._placed(metadata, wait_for_ready)
         if pick is not None:
             call = self._start(pick, request, timeout, metadata, credentials, compression)
-            return self._guarded(pick, call) if self.guards else call
+            return self._guarded(pick, call, request) if self.guards else call
         context, deadline = self._context(metadata), Deadline(timeout)
         loop = self._owner.prepare()
         starting = self._start_later(context, deadline, request, metadata, credentials, wait_for_ready, compression)
         deferred = self.deferred(loop, starting=starting, deadline_at=deadline.at)
+        deferred.written = request is None
         self._owner.track(deferred)
         return deferred
 
-    def _guarded(self, pick: Pick, call: Any) -> DeferredCall:
+    def _guarded(self, pick: Pick, call: Any, request: Any) -> Any:
         deferred = self.deferred(self._owner.prepare(), call)
+        deferred.written = request is None
         if not pick.node.proven:
             deferred.heard = pick.answered
         return deferred
@@ -238,6 +241,11 @@ class StreamUnary(_StreamedRequests, grpc.aio.StreamUnaryMultiCallable[Any, Any]
     """Starts stream-unary calls."""
 
     deferred = StreamUnaryDeferred
+    guards = True
+
+    def _guarded(self, pick: Pick, call: Any, request: Any) -> Any:
+        # With all its requests at hand it ends without its owner.
+        return super()._guarded(pick, call, request) if request is None else call
 
 
 class StreamStream(_StreamedRequests, grpc.aio.StreamStreamMultiCallable[Any, Any]):

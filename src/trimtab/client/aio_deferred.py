@@ -2,8 +2,9 @@
 
 grpc.aio hands out a call at once, but before the first assignment, or while interceptors run, there is none yet. These
 objects take its place: they offer the whole interface of grpc.aio's calls and pass on to the real one once it exists.
-With an endpoint at hand unary responses never see them. Streamed responses always do: grpc.aio itself keeps a call that
-its owner dropped half-read open until the channel closes; here it is cancelled.
+With an endpoint at hand calls that end without their owner never see them. Those that need it always do, because it reads
+their responses or writes their requests one by one: grpc.aio itself keeps such a call, dropped by its owner, open until the
+channel closes; here it is cancelled.
 """
 
 import asyncio
@@ -28,6 +29,8 @@ class DeferredCall(grpc.aio.Call):
 
     heard: Callable[[], object] | None = None
     """Called when the first response of a stream is there, where somebody wants to know."""
+    written = False
+    """Whether its owner has yet to write requests."""
 
     def __init__(
         self,
@@ -143,6 +146,14 @@ class DeferredCall(grpc.aio.Call):
     async def wait_for_connection(self) -> None:
         await (await self._real()).wait_for_connection()
 
+    def _dropped(self) -> None:
+        """Nobody refers to it any more. In whichever thread it is collected."""
+        call = self.__dict__.get("_call")
+        if call is not None and not call.done():
+            # A closed loop has no calls left to cancel.
+            with contextlib.suppress(RuntimeError):
+                self._loop.call_soon_threadsafe(call.cancel)
+
     def __repr__(self) -> str:
         state = "waiting for an endpoint" if self._call is None and self._failure() is None else "started"
         return f"<{type(self).__name__} {state}: {self._call or self._failure()!r}>"
@@ -189,11 +200,7 @@ class _StreamedResponse(DeferredCall):
             self.heard = None
 
     def __del__(self) -> None:
-        call = self.__dict__.get("_call")
-        if call is not None and not call.done():
-            # Collected in whichever thread; a closed loop has no calls left to cancel.
-            with contextlib.suppress(RuntimeError):
-                self._loop.call_soon_threadsafe(call.cancel)
+        self._dropped()
 
 
 class _StreamedRequest(DeferredCall):
@@ -207,6 +214,7 @@ class _StreamedRequest(DeferredCall):
             await call.done_writing()
         else:
             self._writes.close()
+        self.written = False
 
     async def _writable(self) -> Any:
         try:
@@ -227,6 +235,10 @@ class UnaryStreamDeferred(_StreamedResponse, grpc.aio.UnaryStreamCall[Any, Any])
 
 class StreamUnaryDeferred(_UnaryResponse, _StreamedRequest, grpc.aio.StreamUnaryCall[Any, Any]):
     """Stands for a stream-unary call."""
+
+    def __del__(self) -> None:
+        if self.written:
+            self._dropped()
 
 
 class StreamStreamDeferred(_StreamedResponse, _StreamedRequest, grpc.aio.StreamStreamCall[Any, Any]):

@@ -68,6 +68,7 @@ class _Intercepted(AioCalls):
         writes = Writes() if request is None and self._method.arity.startswith("stream") else None
         running = self._run(self.interceptors, compression, details, request if writes is None else writes)
         deferred = self.deferred(loop, starting=running, deadline_at=Deadline(timeout).at, writes=writes)
+        deferred.written = writes is not None
         self._owner.track(deferred)
         return deferred
 
