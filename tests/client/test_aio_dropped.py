@@ -25,7 +25,8 @@ class Passing(grpc.aio.StreamUnaryClientInterceptor, grpc.aio.StreamStreamClient
     async def intercept_stream_unary(self, continuation: Any, details: Any, requests: Any) -> Any:
         return await continuation(details, requests)
 
-    intercept_stream_stream = intercept_stream_unary
+    async def intercept_stream_stream(self, continuation: Any, details: Any, requests: Any) -> Any:
+        return await continuation(details, requests)
 
 
 @pytest.fixture

@@ -142,7 +142,7 @@ async def test_ended_where_grpcio_does_not_tell_whether_all_went_well(
     def core(call: Any) -> Any:
         return SimpleNamespace(add_done_callback=call._cython_call.add_done_callback)
 
-    monkeypatch.setattr(grpc.aio._call.Call, "_core", property(core), raising=False)
+    monkeypatch.setattr("grpc.aio._call.Call._core", property(core), raising=False)
     monkeypatch.setattr(aio_calls, "CORE", "_core")
     assert await finish(start(channel, arity, b"hello"))
     with pytest.raises(grpc.aio.AioRpcError):

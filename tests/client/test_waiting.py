@@ -81,7 +81,8 @@ def test_one_with_more_time_than_grpc_can_count(
     for late in (call, world.begin(channel, "unary_unary", b"hello", timeout=timeout)):
         with pytest.raises(grpc.RpcError) as caught:
             late.responses()
-        assert getattr(caught.value, "code")() is grpc.StatusCode.DEADLINE_EXCEEDED
+        error: Any = caught.value
+        assert error.code() is grpc.StatusCode.DEADLINE_EXCEEDED
 
 
 def test_a_result_that_is_waited_for_longer_than_a_lock_can(ads: AdsServer, backends: Backends) -> None:

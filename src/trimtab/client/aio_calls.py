@@ -124,8 +124,7 @@ class AioCalls(MethodCalls):
             return
         try:
             succeeded = getattr(call, CORE).is_ok()
-        except Exception:
-            # Another grpcio, which has no such thing: there is the public way.
+        except Exception:  # noqa: BLE001 - another grpcio, which has no such thing: there is the public way
             succeeded = False
         if succeeded and not self._cluster.wants_reports:
             pick.done(OK)

@@ -55,7 +55,7 @@ class MethodCalls:
         bare = not metadata and _attributes() is NO_ATTRIBUTES
         try:
             picked = self._pick(self._bare if bare else self._context(metadata))
-        except Exception:
+        except Exception:  # noqa: BLE001 - it is met again, and told, where the call is refused
             # Too many calls in flight, or a strategy, key or cost of the user's own that fails: what becomes of such a call is
             # said in one place, and the same whether it has to wait for its endpoint or not.
             return None

@@ -97,9 +97,8 @@ class Placement:
             # Not even who waits for ready waits for this: there are endpoints, and they have enough to do.
             self._refuse(Refusal(grpc.StatusCode.UNAVAILABLE, str(error), error))
             return
-        except Exception as error:
-            # A strategy, key or cost of the user's own. Whose call it is is told, with the cause, and must not wait for ever,
-            # nor anybody else who waits.
+        except Exception as error:  # noqa: BLE001 - it is told to whose call it is
+            # A strategy, key or cost of the user's own. This call must not wait for ever, nor anybody else who waits.
             self._refuse(Refusal(grpc.StatusCode.UNKNOWN, f"the call could not be placed: {error!r}", error))
             return
         if self._wait_for_ready:
