@@ -30,6 +30,7 @@ from .bootstrap import Bootstrap, ControlPlane
 from .comeback import Comeback
 from .control_planes import ControlPlanes
 from .keeper import Keeper
+from .listeners import Listeners
 
 logger = logging.getLogger(__name__)
 
@@ -52,15 +53,15 @@ class Discovery:
         self._protocol: ClientStream[Assignment] = ClientStream(ENDPOINTS, bootstrap.node, self._decode)
         self._policies: ClientStream[Policy | PolicyError] = ClientStream(CLUSTERS, bootstrap.node, self._decode_policy)
         self._seats: ClientStream[Seat] = ClientStream(SEATS, bootstrap.node, decode_seat)
+        self._every_type: tuple[ClientStream[Any], ...] = (self._protocol, self._policies, self._seats)
         self._gives_seats = False
         """Whether the control plane of this stream is Trimtab's: others need not take kindly to a type they do not know."""
-        self._node = bootstrap.node
-        self._policy_listeners: dict[str, list[Listener]] = {}
         self._node = bootstrap.node
         self._seen = 0
         self._clock_offset_s: float | None = None
         self._zone = bootstrap.node.locality.zone
-        self._listeners: dict[str, list[Listener]] = {}
+        self._listeners: Listeners[News] = Listeners()
+        self._policy_listeners: Listeners[News] = Listeners()
         self._refused: dict[str, Unavailable] = {}
         self._warned: set[str] = set()
         self._restored: dict[str, tuple[News, ...]] = {}
@@ -77,14 +78,14 @@ class Discovery:
         """Tell `listener` what is known about `name`, now and whenever that changes; with `policy` also how to balance it."""
         with self._lock:
             if policy:
-                self._policy_listeners.setdefault(name, []).append(listener)
+                self._policy_listeners.add(name, listener)
                 # Before the endpoints: how many of them to connect to is a matter of policy.
                 self._send(self._policies.subscribe(name))
                 if (served := self._policies.known(name)) is not None:
                     listener(served)
             if (seat := self._seats.known(name)) is not None:
                 listener(seat)
-            self._listeners.setdefault(name, []).append(listener)
+            self._listeners.add(name, listener)
             self._send(self._protocol.subscribe(name))
             # An assignment without endpoints is news too, though it is falsy.
             known = self._protocol.known(name)
@@ -101,20 +102,14 @@ class Discovery:
     def unsubscribe(self, name: str, listener: Listener) -> None:
         """Tell `listener` no more."""
         with self._lock:
-            listeners = self._listeners.get(name, [])
-            if listener in listeners:
-                listeners.remove(listener)
-            if not listeners and self._listeners.pop(name, None) is not None:
+            if self._listeners.remove(name, listener):
                 self._refused.pop(name, None)
                 self._restored.pop(name, None)
                 self._send(self._protocol.unsubscribe(name))
                 if self._keeper is not None:
                     self._keeper.dropped(name)
                 self._send(self._seats.unsubscribe(name))
-            followers = self._policy_listeners.get(name, [])
-            if listener in followers:
-                followers.remove(listener)
-            if not followers and self._policy_listeners.pop(name, None) is not None:
+            if self._policy_listeners.remove(name, listener):
                 self._send(self._policies.unsubscribe(name))
 
     def stop(self) -> None:
@@ -171,9 +166,8 @@ class Discovery:
             comeback.stop()
             with self._lock:
                 self._stream = None
-                self._protocol.disconnected()
-                self._policies.disconnected()
-                self._seats.disconnected()
+                for subscriptions in self._every_type:
+                    subscriptions.disconnected()
                 self._gives_seats = False
             stream.close()
 
@@ -181,9 +175,8 @@ class Discovery:
         """Ask for everything that is subscribed to."""
         if server is not self._last_server:
             # Another server's versions say nothing to this one.
-            self._protocol.forget_version()
-            self._policies.forget_version()
-            self._seats.forget_version()
+            for subscriptions in self._every_type:
+                subscriptions.forget_version()
         self._last_server = server
         node = self._presented()
         about_policies = self._policies.connected(node)
@@ -235,14 +228,13 @@ class Discovery:
             for served in policies.updates:
                 # A cluster that is gone, or was never there, changes nothing: the last policy stays.
                 if served.resource is not None:
-                    for listener in tuple(self._policy_listeners.get(served.name, ())):
-                        listener(served.resource)
+                    self._policy_listeners.tell(served.name, served.resource)
             return policies
         if response.type_url == SEATS:
             seats = self._seats.received(response)
             for given in seats.updates:
                 if given.resource is not None:
-                    self._tell(given.name, given.resource)
+                    self._listeners.tell(given.name, given.resource)
             return seats
         reaction = self._protocol.received(response)
         for update in reaction.updates:
@@ -286,9 +278,8 @@ class Discovery:
                 return
             self._restored[name] = news
             for told in news:
-                followers = self._policy_listeners if isinstance(told, Policy) else self._listeners
-                for listener in tuple(followers.get(name, ())):
-                    listener(told)
+                listeners = self._policy_listeners if isinstance(told, Policy) else self._listeners
+                listeners.tell(name, told)
         age_s = time.time() - kept.confirmed_at
         logger.warning("%s: no control plane answers; using what one said %.0f s ago, from disk", name, age_s)
 
@@ -320,17 +311,13 @@ class Discovery:
             self._refused.pop(update.name, None)
             self._restored.pop(update.name, None)
             self._warned.discard(update.name)
-            self._tell(update.name, update.resource)
+            self._listeners.tell(update.name, update.resource)
         elif update.error is not None and self._protocol.known(update.name) is None:
             self._refused[update.name] = refusal = _refusal(update.error)
-            self._tell(update.name, refusal)
+            self._listeners.tell(update.name, refusal)
         elif update.error is not None and update.name not in self._warned:
             self._warned.add(update.name)
             logger.warning("%s: %s; the last known endpoints stay in use", update.name, update.error.message)
-
-    def _tell(self, name: str, news: Assignment | Seat | Unavailable) -> None:
-        for listener in tuple(self._listeners.get(name, ())):
-            listener(news)
 
     def _send(self, request: DiscoveryRequest | None) -> None:
         if request is not None and self._stream is not None:
