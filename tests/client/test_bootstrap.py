@@ -108,8 +108,17 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
 def test_a_file_that_is_not_json_is_named(tmp_path: Path) -> None:
     path = tmp_path / "bootstrap.yaml"
     path.write_text("xds_servers: []")
-    with pytest.raises(BootstrapError, match=r"bootstrap.yaml: is not JSON"):
+    with pytest.raises(
+        BootstrapError, match=r"bootstrap.yaml: is not JSON: .*`trimtab bootstrap grpc --server HOST:PORT`"
+    ):
         find(str(path), environ={})
+
+
+def test_a_file_that_is_nested_beyond_reading_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "bootstrap.json"
+    path.write_text("[" * 100_000)
+    with pytest.raises(BootstrapError, match=r"bootstrap.json: is nested too deep .*`trimtab bootstrap grpc"):
+        find(path, environ={})
 
 
 def test_a_file_of_bytes_is_named(tmp_path: Path) -> None:

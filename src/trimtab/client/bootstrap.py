@@ -28,6 +28,7 @@ _NOTHING = (
     f"{ADDRESS_VARIABLE}=HOST:PORT in the environment; {FILE_VARIABLE}=PATH (or {CONFIG_VARIABLE}=JSON) with gRPC's xDS "
     "bootstrap; control_plane='HOST:PORT' when the channel is made"
 )
+_MAKE_ONE = "`trimtab bootstrap grpc --server HOST:PORT` prints one that fits"
 _FROM_ENVIRONMENT = {"NAMESPACE": "POD_NAMESPACE", "NODE_NAME": "NODE_NAME", "POD_IP": "POD_IP"}
 
 
@@ -73,7 +74,7 @@ class Bootstrap:
     @classmethod
     def of_address(cls, address: str, where: str, environ: Mapping[str, str]) -> Self:
         """The bootstrap that a bare `host:port` stands for, without TLS."""
-        found = _ADDRESS.fullmatch(address.strip())
+        found = _ADDRESS.fullmatch(address.strip()) if isinstance(address, str) else None
         if found is None or not 1 <= int(found["port"]) <= 65535:
             raise BootstrapError(
                 f"{where}: expected HOST:PORT, for example 127.0.0.1:18000 or [::1]:18000, got {address!r}"
@@ -93,8 +94,12 @@ def find(
         return bootstrap
     if isinstance(bootstrap, Mapping):
         return Bootstrap.parse(bootstrap, "bootstrap", environ)
-    if bootstrap is not None:
+    if isinstance(bootstrap, str | os.PathLike):
         return _read(Path(bootstrap), f"bootstrap {os.fspath(bootstrap)}", environ)
+    if bootstrap is not None:
+        raise BootstrapError(
+            f"bootstrap: expected the path of gRPC's xDS bootstrap, or what is in it as a mapping, got {bootstrap!r}"
+        )
     if control_plane is not None:
         return Bootstrap.of_address(control_plane, "control_plane", environ)
     return _from_environment(environ)
@@ -123,8 +128,10 @@ def _read(path: Path, where: str, environ: Mapping[str, str]) -> Bootstrap:
 def _json(text: str, where: str) -> object:
     try:
         return json.loads(text)
+    except RecursionError:
+        raise BootstrapError(f"{where}: is nested too deep to be an xDS bootstrap. {_MAKE_ONE}") from None
     except ValueError as error:
-        raise BootstrapError(f"{where}: is not JSON: {error}") from error
+        raise BootstrapError(f"{where}: is not JSON: {error}. {_MAKE_ONE}") from error
 
 
 def _mapping(value: object, where: str) -> Mapping[str, Any]:
