@@ -1,11 +1,18 @@
 """The connections of one service: one for each node in use, opened ahead of need, closed when the last call on it ended."""
 
+import logging
 from collections.abc import Callable, Iterator, Mapping
-from typing import Protocol
+from typing import Never, Protocol
 
 from ..balance import Changes, Connectivity, Node
+from ..errors import Unavailable
 from ..model import Endpoint
 from .warm_up import GRACE_S, Gate, WarmUp
+
+logger = logging.getLogger(__name__)
+
+TRY_AGAIN_S = 5.0
+"""How long after a connection could not even be attempted, as for want of a thread, that is tried again."""
 
 
 class Connection(Protocol):
@@ -25,6 +32,21 @@ Connect = Callable[[Endpoint, float, Callable[[Connectivity], object]], Connecti
 """Opens a connection, of which an attempt may take so many seconds, and reports its states, in the channel's loop, from then on."""
 
 
+class Unconnected:
+    """Stands where no connection could be made."""
+
+    def __init__(self, why: str) -> None:
+        self._why = why
+
+    @property
+    def channel(self) -> Never:
+        """Raises Unavailable."""
+        raise Unavailable(self._why)
+
+    def close(self) -> None:
+        """There is nothing to close."""
+
+
 class Connections:
     """Opens and closes as nodes come and go, and tells the states. In the channel's loop, one thing after the other."""
 
@@ -41,6 +63,7 @@ class Connections:
         self._in_loop = in_loop
         self._later = later
         self._open: set[Connection] = set()
+        self._closed = False
         self._warm_up: WarmUp | None = None
 
     def __iter__(self) -> Iterator[Connection]:
@@ -55,22 +78,37 @@ class Connections:
             if self._warm_up is not None:
                 self._warm_up.forget(node)
             node.retire(self._drained)
+        if self._warm_up is not None:
+            for node in changes.opened:
+                self._warm_up.observe(node, node.connectivity)
         for node in changes.opened:
             self._open_to(node, connect_timeout_s)
         self._pass_gate()
 
     def close(self) -> None:
         """Close every connection, with the calls on it."""
+        self._closed = True
         for connection in self:
             connection.close()
         self._open.clear()
 
     def _open_to(self, node: Node, connect_timeout_s: float) -> None:
-        if self._warm_up is not None:
-            self._warm_up.observe(node, node.connectivity)
-        connection = self._connect(node.endpoint, connect_timeout_s, lambda state: self._changed(node, state))
-        node.transport = connection
-        self._open.add(connection)
+        try:
+            connection = self._connect(node.endpoint, connect_timeout_s, lambda state: self._changed(node, state))
+        except Exception as error:
+            # The other nodes have to be connected all the same.
+            why = f"{node.endpoint.authority}: no connection could be made: {error!r}"
+            logger.warning("%s; it is tried again in %g s", why, TRY_AGAIN_S, exc_info=error)
+            node.transport = Unconnected(why)
+            self._changed(node, Connectivity.TRANSIENT_FAILURE)
+            self._later(TRY_AGAIN_S, self._open_again, node, connect_timeout_s)
+        else:
+            node.transport = connection
+            self._open.add(connection)
+
+    def _open_again(self, node: Node, connect_timeout_s: float) -> None:
+        if not node.retired and not self._closed:
+            self._open_to(node, connect_timeout_s)
 
     def _changed(self, node: Node, state: Connectivity) -> None:
         if self._warm_up is not None and not node.retired:

@@ -4,12 +4,16 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, cast
 
+from grpc import StatusCode
+
 from ..balance import Node, Pick, Request
 from ..balance.request import NO_ATTRIBUTES, NO_METADATA
+from ..errors import Unavailable
 from . import attributes
 from .cluster import Cluster
 from .connections import Connection
-from .placement import unless_unready
+from .placement import Refusal, unless_unready
+from .rpc_error import RefusedCall, aio_error
 
 _attributes = attributes.current.get
 
@@ -63,7 +67,11 @@ class MethodCalls:
 
     def _callable_for(self, node: Node) -> Any:
         """grpc's multi-callable on the node's connection, made once and let go with the connection."""
-        made = self._method.callable_on(cast(Connection, node.transport).channel)
+        try:
+            made = self._method.callable_on(cast(Connection, node.transport).channel)
+        except Unavailable as error:
+            refused = aio_error if self._cluster.asynchronous else RefusedCall
+            raise refused(Refusal(StatusCode.UNAVAILABLE, str(error), error)) from error
         self._callables = {known: it for known, it in self._callables.items() if not known.retired}
         self._callables[node] = made
         return made
