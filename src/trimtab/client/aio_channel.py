@@ -20,9 +20,10 @@ from .cluster import Cluster
 from .connection_options import ConnectionOptions, to_grpc
 from .method import Method
 from .service import Service
+from .stubs import Stubs
 
 
-class AioChannel(grpc.aio.Channel):
+class AioChannel(Stubs, grpc.aio.Channel):
     """Balances every call over the endpoints of one service. Made by `trimtab.aio.channel`."""
 
     def __init__(
@@ -134,48 +135,6 @@ class AioChannel(grpc.aio.Channel):
     def trace(self, tracer: Tracer | None) -> None:
         """Call `tracer` with every request and the choice made for it, in whichever thread makes it; None: no more."""
         self.cluster.trace(tracer)
-
-    def unary_unary(
-        self,
-        method: str,
-        request_serializer: Any = None,
-        response_deserializer: Any = None,
-        _registered_method: Any = False,
-    ) -> Any:
-        return self._calls(Method("unary_unary", method, request_serializer, response_deserializer, _registered_method))
-
-    def unary_stream(
-        self,
-        method: str,
-        request_serializer: Any = None,
-        response_deserializer: Any = None,
-        _registered_method: Any = False,
-    ) -> Any:
-        return self._calls(
-            Method("unary_stream", method, request_serializer, response_deserializer, _registered_method)
-        )
-
-    def stream_unary(
-        self,
-        method: str,
-        request_serializer: Any = None,
-        response_deserializer: Any = None,
-        _registered_method: Any = False,
-    ) -> Any:
-        return self._calls(
-            Method("stream_unary", method, request_serializer, response_deserializer, _registered_method)
-        )
-
-    def stream_stream(
-        self,
-        method: str,
-        request_serializer: Any = None,
-        response_deserializer: Any = None,
-        _registered_method: Any = False,
-    ) -> Any:
-        return self._calls(
-            Method("stream_stream", method, request_serializer, response_deserializer, _registered_method)
-        )
 
     def _calls(self, method: Method) -> Any:
         if interceptors := self._interceptors[method.arity]:

@@ -16,10 +16,11 @@ from .connection_options import ConnectionOptions
 from .loop import Loop, ThreadLoop
 from .method import Method
 from .service import Service
+from .stubs import Stubs
 from .subscribers import Callback, Subscribers
 
 
-class SyncChannel(grpc.Channel):
+class SyncChannel(Stubs, grpc.Channel):
     """Balances every call over the endpoints of one service. Made by `trimtab.channel`."""
 
     def __init__(self, service: Service, connections: ConnectionOptions) -> None:
@@ -84,44 +85,8 @@ class SyncChannel(grpc.Channel):
         """Call `tracer` with every request and the choice made for it, in whichever thread makes it; None: no more."""
         self.cluster.trace(tracer)
 
-    def unary_unary(
-        self,
-        method: str,
-        request_serializer: Any = None,
-        response_deserializer: Any = None,
-        _registered_method: Any = False,
-    ) -> Any:
-        return self._calls("unary_unary", method, request_serializer, response_deserializer, _registered_method)
-
-    def unary_stream(
-        self,
-        method: str,
-        request_serializer: Any = None,
-        response_deserializer: Any = None,
-        _registered_method: Any = False,
-    ) -> Any:
-        return self._calls("unary_stream", method, request_serializer, response_deserializer, _registered_method)
-
-    def stream_unary(
-        self,
-        method: str,
-        request_serializer: Any = None,
-        response_deserializer: Any = None,
-        _registered_method: Any = False,
-    ) -> Any:
-        return self._calls("stream_unary", method, request_serializer, response_deserializer, _registered_method)
-
-    def stream_stream(
-        self,
-        method: str,
-        request_serializer: Any = None,
-        response_deserializer: Any = None,
-        _registered_method: Any = False,
-    ) -> Any:
-        return self._calls("stream_stream", method, request_serializer, response_deserializer, _registered_method)
-
-    def _calls(self, arity: str, *declared: Any) -> Any:
-        return CALLS[arity](self, Method(arity, *declared))
+    def _calls(self, method: Method) -> Any:
+        return CALLS[method.arity](self, method)
 
     def __repr__(self) -> str:
         return f"<trimtab.channel {self.cluster.summary()}>"
