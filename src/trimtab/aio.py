@@ -44,9 +44,10 @@ def channel(
     `fallback` is what plain gRPC is to dial, such as `dns:///payments.prod:8080`, when no control plane could be reached for five
     seconds; the channel returns as soon as one tells it of the service.
 
-    Raises TargetError, BootstrapError or PolicyError, TypeError for a recorder that is none.
+    Raises TargetError, BootstrapError or PolicyError, TypeError for an argument of another type, TypeError or ValueError for an option
+    that gRPC does not take: outside of a running loop that comes with the first call.
     """
-    service, connections = described(
+    service, common = described(
         target, credentials, options, compression, policy, bootstrap, control_plane, authority, recorder, fallback
     )
-    return AioChannel(service, connections, tuple(interceptors or ()))
+    return AioChannel(service, common, tuple(interceptors or ()))

@@ -1,3 +1,6 @@
+from typing import Any
+
+import grpc
 import pytest
 
 from trimtab.client.connection_options import connection_options, grpc_target, service_authority
@@ -44,6 +47,27 @@ def test_the_name_that_certificates_are_verified_against_is_the_authority_too() 
     override = ("grpc.ssl_target_name_override", "mesh.example")
     assert options(override)["grpc.default_authority"] == "mesh.example"
     assert options(override, ("grpc.default_authority", "mine"))["grpc.default_authority"] == "mine"
+
+
+@pytest.mark.parametrize(
+    ("given", "name"),
+    [
+        ({}, "payments.prod"),
+        ({"authority": "cert.example:443"}, "cert.example"),
+        ({"authority": "[fd00::1]:443"}, "[fd00::1]"),
+        ({"authority": "fd00::1"}, "fd00::1"),
+        ({"authority": "cert.example"}, "cert.example"),
+        ({"options": [("grpc.ssl_target_name_override", "mesh.example")]}, "mesh.example"),
+        ({"options": [("grpc.ssl_target_name_override", "mesh.example")], "authority": "a.example"}, "mesh.example"),
+    ],
+)
+def test_the_name_that_certificates_are_verified_against(given: dict[str, Any], name: str) -> None:
+    def verified(credentials: grpc.ChannelCredentials | None) -> str | None:
+        arguments = {"authority": None, "options": None, "compression": None} | given
+        return connection_options("payments.prod:8080", credentials=credentials, **arguments).verified_name
+
+    assert verified(grpc.ssl_channel_credentials()) == name
+    assert verified(None) is None
 
 
 def test_a_proxy_for_the_outside_does_not_catch_endpoints_unless_asked_to() -> None:

@@ -1,6 +1,7 @@
 """TLS to backends: the certificate is the service's, never a pod's address."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import grpc
 import pytest
@@ -9,8 +10,10 @@ import trustme
 from tests.client.ads import AdsServer
 from tests.client.backends import Backend
 from tests.client.certificates import client_credentials, server_credentials
+from tests.client.eventually import eventually
 from tests.client.service import NAME, TARGET
 from tests.client.worlds import World
+from trimtab.balance import Connectivity
 
 
 @pytest.fixture(scope="module")
@@ -32,15 +35,29 @@ def test_the_certificate_is_verified_against_the_service(
     assert world.call(channel, "unary_unary", b"a", timeout=60) == [b"a"]
 
 
-def test_a_certificate_of_somebody_else_is_refused(
-    world: World, ads: AdsServer, authority: trustme.CA, backend: Backend
+def test_a_certificate_of_somebody_else_is_refused_and_the_log_says_which_name_was_expected(
+    world: World, ads: AdsServer, authority: trustme.CA, backend: Backend, caplog: pytest.LogCaptureFixture
 ) -> None:
     # The same service by a longer name, which the certificate does not have.
     channel = world.open(ads, "xds:///shop.prod.svc.cluster.local:8080", credentials=client_credentials(authority))
     ads.assign(channel.cluster.name, backend.endpoint)
-    with pytest.raises(grpc.RpcError) as caught:
-        world.call(channel, "unary_unary", b"a", timeout=60)
-    assert caught.value.code() is grpc.StatusCode.UNAVAILABLE
+    for _ in range(2):
+        with pytest.raises(grpc.RpcError) as caught:
+            world.call(channel, "unary_unary", b"a", timeout=60)
+        assert caught.value.code() is grpc.StatusCode.UNAVAILABLE
+    (said,) = [record.message for record in caplog.records if record.name == "trimtab.client.verified_name"]
+    assert "Its certificate has to be for shop.prod.svc.cluster.local; if it is for another name" in said
+    assert "authority=" in said
+
+
+def test_nothing_is_said_of_names_where_connections_stand(
+    world: World, ads: AdsServer, authority: trustme.CA, backend: Backend, caplog: pytest.LogCaptureFixture
+) -> None:
+    channel = world.open(ads, credentials=client_credentials(authority))
+    assert world.call(channel, "unary_unary", b"a", timeout=60) == [b"a"]
+    ads.assign(NAME, backend.endpoint, replace(backend.endpoint, port=1))
+    eventually(lambda: Connectivity.TRANSIENT_FAILURE in {node.connectivity for node in channel.cluster.nodes})
+    assert "certificate" not in caplog.text
 
 
 def test_an_authority_nobody_trusts_is_refused(world: World, ads: AdsServer, backend: Backend) -> None:

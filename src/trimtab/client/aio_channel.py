@@ -21,6 +21,7 @@ from .connection_options import ConnectionOptions, to_grpc
 from .method import Method
 from .service import Service
 from .stubs import Stubs
+from .verified_name import VerifiedName
 
 
 class AioChannel(Stubs, grpc.aio.Channel):
@@ -29,12 +30,15 @@ class AioChannel(Stubs, grpc.aio.Channel):
     def __init__(
         self,
         service: Service,
-        connections: ConnectionOptions,
+        common: ConnectionOptions,
         interceptors: Sequence[grpc.aio.ClientInterceptor] = (),
     ) -> None:
-        def connect(endpoint: Endpoint, timeout_s: float, report: Callable[[Connectivity], object]) -> AioConnection:
-            return AioConnection(endpoint, timeout_s, report, connections)
+        verified = VerifiedName(service.name, common)
 
+        def connect(endpoint: Endpoint, timeout_s: float, report: Callable[[Connectivity], object]) -> AioConnection:
+            return AioConnection(endpoint, timeout_s, verified.hearing(endpoint, report), common)
+
+        self._common = common
         self._interceptors = {arity: of_arity(arity, interceptors) for arity in CALLS}
         # Weak, so that a call dropped by its owner is collected, and thereby cancelled.
         self._deferred: weakref.WeakSet[DeferredCall] = weakref.WeakSet()
@@ -53,6 +57,7 @@ class AioChannel(Stubs, grpc.aio.Channel):
         return self._loop or self._start(asyncio.get_running_loop())
 
     def _start(self, loop: asyncio.AbstractEventLoop) -> asyncio.AbstractEventLoop:
+        self._common.try_out()
         self._loop = loop
         self.cluster.start(loop)
         return loop

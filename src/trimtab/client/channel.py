@@ -11,23 +11,27 @@ from ..balance import Connectivity, Explanation, Tracer
 from ..model import Endpoint
 from .calls import CALLS
 from .cluster import Cluster
-from .connection import SyncConnection
 from .connection_options import ConnectionOptions
 from .loop import Loop, ThreadLoop
 from .method import Method
 from .service import Service
 from .stubs import Stubs
 from .subscribers import Callback, Subscribers
+from .sync_connection import SyncConnection
+from .verified_name import VerifiedName
 
 
 class SyncChannel(Stubs, grpc.Channel):
     """Balances every call over the endpoints of one service. Made by `trimtab.channel`."""
 
-    def __init__(self, service: Service, connections: ConnectionOptions) -> None:
+    def __init__(self, service: Service, common: ConnectionOptions) -> None:
+        verified = VerifiedName(service.name, common)
+
         def connect(endpoint: Endpoint, timeout_s: float, report: Callable[[Connectivity], object]) -> SyncConnection:
-            return SyncConnection(endpoint, timeout_s, report, connections, loop)
+            return SyncConnection(endpoint, timeout_s, verified.hearing(endpoint, report), common, loop)
 
         self.cluster = cluster = Cluster(service, connect, asynchronous=False)
+        common.try_out()
         self._callbacks = _Callbacks()
         self._loop = loop = ThreadLoop(f"trimtab {service.name}")
         cluster.start(loop)

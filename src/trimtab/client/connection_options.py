@@ -1,6 +1,6 @@
 """How a connection to one endpoint is made, in both worlds."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import grpc
@@ -34,10 +34,13 @@ _STATES = {
 _FROM_GRPC = {**_STATES, grpc.ChannelConnectivity.SHUTDOWN: Connectivity.TRANSIENT_FAILURE}
 _TO_GRPC = {ours: theirs for theirs, ours in _STATES.items()}
 
-
+_AUTHORITY = "grpc.default_authority"
+_VERIFIED = "grpc.ssl_target_name_override"
 _SERVICE_CONFIG = "grpc.service_config"
 _ROUND_ROBIN = '{"loadBalancingConfig": [{"round_robin": {}}]}'
 """Where gRPC balances itself, over what DNS says. Its default would stay with the first address."""
+_NOWHERE = "ipv4:127.0.0.1:1"
+"""What is never connected to."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +64,32 @@ class ConnectionOptions:
             return options
         return (*options, (_SERVICE_CONFIG, _ROUND_ROBIN))
 
+    def dial(self, target: str, options: tuple[Option, ...]) -> grpc.Channel:
+        """grpc's own channel to one address, for threads."""
+        if self.credentials is None:
+            return grpc.insecure_channel(target, options, self.compression)
+        return grpc.secure_channel(target, self.credentials, options, self.compression)
+
+    def try_out(self) -> None:
+        """Let gRPC see the options before the first connection is made, in a loop where nobody would hear of it.
+
+        Raises TypeError or ValueError for an option that gRPC does not take.
+        """
+        for option in self.options:
+            try:
+                self.dial(_NOWHERE, (option,)).close()
+            except Exception as error:
+                kind = TypeError if isinstance(error, TypeError) else ValueError
+                raise kind(f"options: gRPC does not take {option!r}: {error}") from error
+
+    @property
+    def verified_name(self) -> str | None:
+        """The name that certificates are verified against; None: TLS is not spoken."""
+        if self.credentials is None:
+            return None
+        given = dict(self.options)
+        return _host(str(given.get(_VERIFIED) or given[_AUTHORITY]))
+
 
 def connection_options(
     target: str,
@@ -69,19 +98,53 @@ def connection_options(
     credentials: grpc.ChannelCredentials | None,
     compression: grpc.Compression | None,
 ) -> ConnectionOptions:
-    """The user's options over ours: what the user sets wins, down to `grpc.default_authority`."""
+    """The user's options over ours: what the user sets wins, down to `grpc.default_authority`.
+
+    Raises TypeError for what is of a wrong type. What gRPC makes of an option's value, `ConnectionOptions.try_out` asks.
+    """
+    _check_types(authority, credentials, compression)
+    pairs = _pairs(options)
     merged = dict(_DEFAULTS)
-    merged["grpc.default_authority"] = service_authority(target)
+    merged[_AUTHORITY] = service_authority(target)
     # Such a stream does not say that it ended unless somebody reads it to its end: it would be counted for ever.
-    given = tuple(option for option in options or () if option[0] != ChannelOptions.SingleThreadedUnaryStream)
+    given = tuple(option for option in pairs if option[0] != ChannelOptions.SingleThreadedUnaryStream)
     if authority is not None:
-        given += (("grpc.default_authority", authority),)
+        given += ((_AUTHORITY, authority),)
     names = dict(given)
-    if (verified := names.get("grpc.ssl_target_name_override")) is not None:
+    if (verified := names.get(_VERIFIED)) is not None:
         # As gRPC does where no authority is set: it refuses calls for another host than the one it verified.
-        merged["grpc.default_authority"] = verified
+        merged[_AUTHORITY] = verified
     ours = tuple((name, value) for name, value in merged.items() if name not in names)
     return ConnectionOptions(ours + given, credentials, compression)
+
+
+def _check_types(authority: object, credentials: object, compression: object) -> None:
+    if not isinstance(authority, str | None):
+        raise TypeError(f"authority: expected a host's name, such as 'payments.example', got {authority!r}")
+    if not isinstance(credentials, grpc.ChannelCredentials | None):
+        raise TypeError(
+            f"credentials: expected those of grpc.ssl_channel_credentials() or the like, got {credentials!r}"
+        )
+    # An enumeration of integers, of which gRPC takes the bare ones too.
+    if not isinstance(compression, int | None):
+        raise TypeError(f"compression: expected a grpc.Compression, such as grpc.Compression.Gzip, got {compression!r}")
+
+
+def _pairs(options: object) -> tuple[Option, ...]:
+    expected = "options: expected a sequence of pairs, such as ('grpc.keepalive_time_ms', 30000), got"
+    if not isinstance(options, Iterable | None):
+        raise TypeError(f"{expected} {options!r}")
+    pairs = tuple(options or ())
+    for pair in pairs:
+        if not (isinstance(pair, tuple | list) and len(pair) == 2 and isinstance(pair[0], str | bytes)):
+            raise TypeError(f"{expected} {pair!r} among them")
+    return pairs
+
+
+def _host(authority: str) -> str:
+    """Without the port, which is no matter of certificates."""
+    host, _, port = authority.rpartition(":")
+    return host if port.isdigit() and (":" not in host or host.endswith("]")) else authority
 
 
 def service_authority(target: str) -> str:

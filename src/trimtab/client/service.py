@@ -41,13 +41,13 @@ def described(
 ) -> tuple[Service, ConnectionOptions]:
     """The service to balance and the options of its connections.
 
-    Raises TargetError, BootstrapError or PolicyError, TypeError for a recorder that is none.
+    Raises TargetError, BootstrapError or PolicyError, TypeError for what is of a wrong type.
     """
     _check(policy, recorder, fallback)
     name = str(ServiceRef.parse(target))
     found = bootstraps.find(bootstrap, control_plane)
-    connections = connection_options(target, authority, options, credentials, compression)
-    return Service(name, found, policy, recorder, fallback), connections
+    common = connection_options(target, authority, options, credentials, compression)
+    return Service(name, found, policy, recorder, fallback), common
 
 
 def _check(policy: object, recorder: object, fallback: object) -> None:

@@ -26,11 +26,7 @@ class SyncConnection:
         common: ConnectionOptions,
         loop: Loop,
     ) -> None:
-        target, options = grpc_target(endpoint), common.to(endpoint, timeout_s)
-        if common.credentials is None:
-            self.channel = grpc.insecure_channel(target, options, common.compression)
-        else:
-            self.channel = grpc.secure_channel(target, common.credentials, options, common.compression)
+        self.channel = common.dial(grpc_target(endpoint), common.to(endpoint, timeout_s))
         self._report = report
         self._loop = loop
         self._state: grpc.ChannelConnectivity | None = None
