@@ -88,3 +88,15 @@ def test_a_correction_moves_the_calls_that_follow() -> None:
     assert {placed(shop, cost=1).node for _ in range(20)} == {node for node in shop.nodes if node is not heavy.node}
     weight.amount = 0
     assert placed(shop, cost=1).node is heavy.node
+
+
+def test_a_cost_that_cannot_follow_its_call_leaves_none_in_flight() -> None:
+    class Stubborn(Cost):
+        def follow(self, pick: Pick) -> None:
+            raise RuntimeError("not with me")
+
+    shop = balancer(Policy(load="cost"))
+    with pytest.raises(RuntimeError, match="not with me"):
+        placed(shop, cost=Stubborn(3))
+    (node,) = shop.nodes
+    assert (node.in_flight, node.load) == (0, 0)

@@ -85,3 +85,13 @@ def test_who_missed_a_turn_is_named() -> None:
     missed = [choice for choice in trace.choices if "missed theirs" in choice.why]
     assert missed
     assert all(choice.candidates[0].node.success < 1.0 or len(choice.candidates) > 1 for choice in missed)
+
+
+def test_a_tracer_that_fails_fails_no_call_and_is_logged_once(caplog: pytest.LogCaptureFixture) -> None:
+    shop, answer = troubled("p2c")
+    shop.balancer.tracer = lambda request, choice: 1 / 0
+    assert shop.run(20, 100, answer).total() > 1000
+    assert caplog.text.count("ZeroDivisionError") == 1
+    shop.balancer.tracer = lambda request, choice: 1 / 0
+    shop.run(1, 100, answer)
+    assert caplog.text.count("ZeroDivisionError") == 2

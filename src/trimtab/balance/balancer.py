@@ -1,5 +1,6 @@
 """The slow path: keeps the nodes of one service and publishes a plan for picking whenever something about them changes."""
 
+import logging
 import random
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -25,6 +26,8 @@ from .request import Request
 from .shards import Shards
 from .upkeep import REFRESH_S, Upkeep
 from .zones import Zones
+
+logger = logging.getLogger(__name__)
 
 Tracer = Callable[[Request, Choice], object]
 
@@ -67,6 +70,7 @@ class Balancer:
         self._refreshed_at = self._due_at = float("-inf")
         self._idle_pairs = 0
         self._tracer: Tracer | None = None
+        self._blamed: Tracer | None = None
         self._shards: Shards | None = None
         self._take(policy)
 
@@ -175,13 +179,22 @@ class Balancer:
         amount, declared = cost_of(request, self._policy.cost)
         pick = Pick(node, now, amount)
         if declared is not None:
-            declared.follow(pick)
+            try:
+                declared.follow(pick)
+            except BaseException:
+                pick.abandon()
+                raise
         return pick
 
     def _traced(self, plan: Plan, request: Request, tracer: Tracer) -> Node:
         choice = plan.explained(self._rations, request)
         if not choice.node.retired:
-            tracer(request, choice)
+            try:
+                tracer(request, choice)
+            except Exception:
+                if self._blamed is not tracer:
+                    self._blamed = tracer
+                    logger.exception("tracer %r failed; it is called again, and not logged again", tracer)
         return choice.node
 
     def _too_many(self, limit: int) -> str:
