@@ -1,6 +1,7 @@
 """However a call of asyncio ends, its node's in-flight count returns to zero."""
 
 import asyncio
+import contextlib
 import gc
 import weakref
 from collections.abc import AsyncIterator, Callable
@@ -185,6 +186,30 @@ async def test_a_request_that_cannot_be_serialized(channel: AioChannel, arity: s
     call = start(channel, arity, b"hello", serializer=broken, timeout=60)
     # What becomes of such a call is grpc's affair; that it ends, and is counted as ended, is ours.
     await asyncio.wait([asyncio.ensure_future(settled(call))])
+    await eventually_async(lambda: in_flight(channel) == 0)
+
+
+@every_arity
+@pytest.mark.parametrize(
+    ("key", "value"), [("UPPER", "x"), ("a b", "x"), ("text", "a\nb"), ("text", "ä"), ("text", b"\0")]
+)
+async def test_metadata_that_grpc_refuses(channel: AioChannel, arity: str, key: str, value: str) -> None:
+    gc.disable()
+    try:
+        call = start(channel, arity, b"hello", metadata=((key, value),), timeout=60)
+        with contextlib.suppress(Exception):
+            await finish(call)
+        # However long it is held.
+        await eventually_async(lambda: in_flight(channel) == 0)
+        assert call.done()
+    finally:
+        gc.enable()
+
+
+@every_arity
+async def test_metadata_that_only_looks_as_if_grpc_refused_it(channel: AioChannel, arity: str) -> None:
+    metadata = (("text", b"bytes"), ("some-bin", b"\0"), ("text", "twice"))
+    assert await finish(start(channel, arity, b"hello", metadata=metadata, timeout=60))
     await eventually_async(lambda: in_flight(channel) == 0)
 
 

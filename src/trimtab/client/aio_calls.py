@@ -23,6 +23,7 @@ from .aio_deferred import (
 )
 from .cluster import Cluster
 from .load_reports import asking, with_report
+from .metadata import doubtful
 from .method import Method, MethodCalls
 from .outcome import CANCELLED, OK, UNKNOWN, outcome_of
 from .placement import Deadline, Placement, Refusal
@@ -114,6 +115,8 @@ class AioCalls(MethodCalls):
             getattr(call, CORE).add_done_callback(partial(self._ended, pick, weakref.ref(call)))
         except AttributeError:
             call.add_done_callback(partial(self._done, pick))
+        if metadata and doubtful(metadata):
+            _end_with_task(call)
         return call
 
     def _ended(self, pick: Pick, ended: "weakref.ref[Any]") -> None:
@@ -152,6 +155,24 @@ class AioCalls(MethodCalls):
     ) -> Any:
         pick = await wait_for_pick(self._cluster, context, deadline, wait_for_ready)
         return self._start(pick, request, deadline.remaining_s(), metadata, credentials, compression)
+
+
+def _end_with_task(call: Any) -> None:
+    """End the call if its task fails.
+
+    Metadata that is illegal is refused in the task of grpc.aio's call, and gRPC's own call is then never done: it would be
+    counted until the garbage collector finds it. To watch the task costs 1 µs, so only calls whose metadata may be refused
+    are watched.
+    """
+    task = getattr(call, "_call_response", None) or getattr(call, "_preparation", None)
+    if task is not None:
+        task.add_done_callback(partial(_task_over, weakref.ref(call)))
+
+
+def _task_over(watched: "weakref.ref[Any]", task: "asyncio.Task[Any]") -> None:
+    call = watched()
+    if call is not None and not task.cancelled() and task.exception() is not None:
+        call.cancel()
 
 
 def _said(asked: Coroutine[Any, Any, Any]) -> Any:
