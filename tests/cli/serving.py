@@ -14,9 +14,9 @@ PATIENCE_S = 60.0
 class Serving:
     """A running control plane. Its log is read as far as was asked for."""
 
-    def __init__(self, process: "subprocess.Popen[str]") -> None:
+    def __init__(self, process: "subprocess.Popen[str]", begun: str = "serving") -> None:
         self.process = process
-        self.started = self.event("serving")
+        self.started = self.event(begun)
         self.xds: str = self.started["xds"]
         self.admin: str = self.started["admin"]
 
@@ -42,12 +42,12 @@ def command(manifests: Path, *more: str, listen: str = "127.0.0.1:0", admin: str
 
 
 @contextlib.contextmanager
-def serving(manifests: Path, *more: str, listen: str = "127.0.0.1:0") -> Iterator[Serving]:
-    """A control plane that is ready; ended in the end, whatever became of it."""
+def serving(manifests: Path, *more: str, listen: str = "127.0.0.1:0", begun: str = "serving") -> Iterator[Serving]:
+    """A control plane that has logged that it has `begun`; ended in the end, whatever became of it."""
     process = subprocess.Popen(command(manifests, *more, listen=listen), stderr=subprocess.PIPE, text=True)
     with process:
         try:
-            yield Serving(process)
+            yield Serving(process, begun)
         finally:
             process.kill()
 

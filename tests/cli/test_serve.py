@@ -1,5 +1,6 @@
 """The command, run as its users run it."""
 
+import asyncio
 import re
 import signal
 import socket
@@ -66,6 +67,22 @@ async def test_a_broken_file_takes_nothing_down_and_is_named(manifests: Path) ->
             (manifests / "cluster.yaml").write_text(SERVICE + "---" + SLICE.replace("10.0.0.1", "10.0.0.2"))
             assert addresses(await client.response()) == {PAYMENTS: ["10.0.0.2"]}
             running.event("manifest problem resolved")
+
+
+async def test_who_starts_with_a_broken_file_denies_nothing_and_says_why(manifests: Path) -> None:
+    whole = (manifests / "cluster.yaml").read_text()
+    (manifests / "cluster.yaml").write_text("apiVersion: v1\nkind: List\nitems:\n")
+    with serving(manifests, "--log-level", "debug", begun="listening, not serving yet") as running:
+        why = running.event("not ready, nobody is answered yet")["why"]
+        assert ": cluster.yaml: document 1 (List): items: expected a list, got nothing" in why
+        assert get(running, "/readyz") == (503, f"{why}\n")
+        assert "trimtab_manifest_problems 1.0" in get(running, "/metrics")[1]
+        async with XdsClient(running.xds, PAYMENTS) as client:
+            answer = asyncio.ensure_future(client.response())
+            assert get(running, "/readyz")[0] == 503
+            (manifests / "cluster.yaml").write_text(whole)
+            assert addresses(await answer) == {PAYMENTS: ["10.0.0.1"]}
+        assert get(running, "/readyz") == (200, "ok\n")
 
 
 def test_a_wrong_policy_is_named(manifests: Path) -> None:

@@ -116,7 +116,7 @@ async def test_one_may_ask_who_follows_a_service(manifests: Path, running: Servi
 
 async def test_problems_are_shown(manifests: Path, running: Serving) -> None:
     (manifests / "broken.yaml").write_text("kind: [")
-    running.event("manifest problem, the last good state stays")
+    running.event("manifest problem, there is no last good state")
     (problem,) = (await status(running))["problems"]["source"]
     assert problem.startswith("broken.yaml: not YAML")
     assert "broken.yaml: not YAML" in (await run("status", "--admin", running.admin)).stdout

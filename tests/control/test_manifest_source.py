@@ -52,16 +52,22 @@ class Follower:
 
 
 @contextlib.asynccontextmanager
-async def following(folder: Path, settle_s: float = 0.03) -> AsyncIterator[Follower]:
+async def starting(folder: Path, settle_s: float = 0.03) -> AsyncIterator[Follower]:
     follower = Follower(ManifestSource(folder, settle_s=settle_s))
     task = asyncio.create_task(follower.follow())
     try:
-        await follower.until_synced()
         yield follower
     finally:
         task.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await task
+
+
+@contextlib.asynccontextmanager
+async def following(folder: Path, settle_s: float = 0.03) -> AsyncIterator[Follower]:
+    async with starting(folder, settle_s) as follower:
+        await follower.until_synced()
+        yield follower
 
 
 def replace(path: Path, text: str) -> None:
@@ -140,15 +146,103 @@ async def test_a_file_that_is_still_being_written_is_not_read_though_its_first_h
 
 
 async def test_a_file_that_may_be_read_again_is_read_again(tmp_path: Path) -> None:
-    path = tmp_path / "a.yaml"
-    path.symlink_to(tmp_path / "store")
-    (tmp_path / "store").mkdir()
+    (tmp_path / "store").write_text(SLICE)
+    (tmp_path / "a.yaml").symlink_to(tmp_path / "store")
     async with following(tmp_path) as follower:
-        assert "cannot be read" in str(follower.source.problems)
+        (tmp_path / "store").rename(tmp_path / "elsewhere")
+        (tmp_path / "store").mkdir()
+        await eventually_async(lambda: "cannot be read" in str(follower.source.problems))
         (tmp_path / "store").rmdir()
+        # The very same file: nothing about it changed.
+        (tmp_path / "elsewhere").rename(tmp_path / "store")
+        await eventually_async(lambda: follower.source.problems == ())
+        assert follower.address() == "10.0.0.1"
+
+
+@pytest.mark.parametrize(
+    ("broken", "why"),
+    [
+        ("", "a.yaml: the file is empty"),
+        ("kind: {", "a.yaml: not YAML"),
+        (SERVICE + "---" + SLICE.replace("IPv4", "IPv5"), "a.yaml: document 2 (EndpointSlice prod/payments-1)"),
+        ("apiVersion: v1\nkind: List\nitems:\n", "a.yaml: document 1 (List): items: expected a list"),
+    ],
+)
+async def test_the_first_load_waits_for_a_file_that_is_broken(tmp_path: Path, broken: str, why: str) -> None:
+    (tmp_path / "a.yaml").write_text(broken)
+    (tmp_path / "b.yaml").write_text(SERVICE.replace("payments", "orders"))
+    with structlog.testing.capture_logs() as logged:
+        async with starting(tmp_path) as follower:
+            await eventually_async(lambda: any(entry["log_level"] == "error" for entry in logged))
+            assert f"is not complete: {why}" in follower.source.waiting_for
+            assert follower.source.waiting_for.endswith("Correct each file, or take it out of the folder")
+            # Another file may change meanwhile: whatever else the broken one says is as unknown as before.
+            replace(tmp_path / "b.yaml", SERVICE.replace("payments", "ledger"))
+            replace(tmp_path / "c.yaml", SERVICE.replace("payments", "late") + "{")
+            await eventually_async(lambda: len(follower.source.problems) == 2)
+            assert follower.objects == {}
+            (tmp_path / "c.yaml").unlink()
+            replace(tmp_path / "a.yaml", SERVICE + "---" + SLICE)
+            await follower.until_synced()
+            assert set(follower.objects) == {SERVICE_KEY, SLICE_KEY, ("Service", "prod", "ledger")}
+    assert [entry["event"] for entry in logged if entry["log_level"] != "info"] == [
+        "manifest problem, there is no last good state",
+        "not ready, nobody is answered yet",
+        "manifest problem, there is no last good state",
+    ]
+
+
+async def test_the_first_load_is_complete_once_the_broken_file_is_out_of_the_folder(tmp_path: Path) -> None:
+    (tmp_path / "a.yaml").write_text(SLICE)
+    (tmp_path / "b.yaml").write_text("kind: {")
+    async with starting(tmp_path) as follower:
+        await eventually_async(lambda: len(follower.source.problems) == 1)
+        (tmp_path / "b.yaml").rename(tmp_path / "b.txt")
+        await follower.until_synced()
+        assert follower.source.problems == ()
+        # From then on there is a last good state.
+        (tmp_path / "a.yaml").write_text("kind: {")
+        (tmp_path / "c.yaml").write_text("kind: {")
+        await eventually_async(lambda: len(follower.source.problems) == 2)
+        replace(tmp_path / "d.yaml", SERVICE)
+        await follower.until(lambda: follower.objects.keys() == {SERVICE_KEY, SLICE_KEY})
+
+
+async def test_the_first_load_waits_for_a_link_that_leads_nowhere(tmp_path: Path) -> None:
+    (tmp_path / "a.yaml").symlink_to(tmp_path / "store")
+    async with starting(tmp_path) as follower:
+        await eventually_async(lambda: "a.yaml: cannot be read: No such file" in follower.source.waiting_for)
         (tmp_path / "store").write_text(SLICE)
         await follower.until(lambda: SLICE_KEY in follower.objects)
-        assert follower.source.problems == ()
+
+
+async def test_the_first_load_waits_for_a_folder_that_cannot_be_listed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(path: Path) -> None:
+        raise PermissionError(13, "Permission denied", str(path))
+
+    (tmp_path / "a.yaml").write_text(SLICE)
+    with monkeypatch.context() as denied:
+        denied.setattr(Path, "iterdir", refuse)
+        follower = Follower(ManifestSource(tmp_path))
+        task = asyncio.create_task(follower.follow())
+        await eventually_async(lambda: follower.source.waiting_for.endswith("it cannot be listed"))
+        assert follower.objects == {}
+    await follower.until(lambda: SLICE_KEY in follower.objects)
+    task.cancel()
+    await asyncio.wait([task])
+
+
+@pytest.mark.parametrize(
+    "harmless",
+    [SERVICE + "---" + SERVICE, SLICE.replace(", labels: {kubernetes.io/service-name: payments}", "")],
+    ids=["twice", "of no service"],
+)
+async def test_the_first_load_does_not_wait_for_what_hides_nothing(tmp_path: Path, harmless: str) -> None:
+    (tmp_path / "a.yaml").write_text(harmless)
+    async with following(tmp_path) as follower:
+        assert len(follower.source.problems) == 1
 
 
 async def test_a_removed_file_is_missed_but_its_objects_stay(tmp_path: Path) -> None:
@@ -203,15 +297,19 @@ async def test_a_folder_that_is_gone_for_a_while_keeps_what_it_held(tmp_path: Pa
 
 async def test_a_file_that_is_not_utf8_is_a_problem(tmp_path: Path) -> None:
     (tmp_path / "a.yaml").write_bytes(b"kind: \xff\xfe")
-    async with following(tmp_path) as follower:
+    async with starting(tmp_path) as follower:
+        await eventually_async(lambda: follower.source.problems)
         (problem,) = follower.source.problems
         assert str(problem) == "a.yaml: not UTF-8 at byte 6"
 
 
 async def test_a_service_that_no_client_could_name_is_a_problem_and_not_served(tmp_path: Path) -> None:
-    (tmp_path / "a.yaml").write_text(SERVICE.replace("name: payments", "name: x/../y") + "---" + SERVICE)
+    path = tmp_path / "a.yaml"
+    path.write_text(SERVICE)
     with structlog.testing.capture_logs() as logged:
         async with following(tmp_path) as follower:
+            path.write_text(SERVICE.replace("name: payments", "name: x/../y") + "---" + SERVICE)
+            await eventually_async(lambda: logged)
             assert set(follower.objects) == {SERVICE_KEY}
             (problem,) = follower.source.problems
             assert problem.field == "metadata.name"

@@ -26,6 +26,7 @@ class ManifestSet:
     def __init__(self) -> None:
         self._held: dict[str, Held] = {}
         self._gone: set[str] = set()
+        self._never_whole: set[str] = set()
         self._files: defaultdict[ObjectKey, set[str]] = defaultdict(set)
         self._served: Held = {}
         self._contested: dict[ObjectKey, Sequence[str]] = {}
@@ -33,6 +34,16 @@ class ManifestSet:
         """About what a file said when it was last readable: until it is again, none of them is resolved."""
         self._unreadable: dict[str, tuple[Problem, ...]] = {}
         self.problems: tuple[Problem, ...] = ()
+
+    @property
+    def objects(self) -> tuple[Object, ...]:
+        """All that is served."""
+        return tuple(self._served.values())
+
+    @property
+    def without_good_state(self) -> frozenset[str]:
+        """Files that could never be used as they were: what they say is not known, be it only in part."""
+        return frozenset(self._never_whole - self._gone)
 
     def update(self, files: Mapping[str, Parsed | None]) -> Changes:
         """Take in what files say now; None: the file is gone."""
@@ -62,6 +73,10 @@ class ManifestSet:
             self._gone.add(file)
             return before
         self._gone.discard(file)
+        if parsed.whole:
+            self._never_whole.discard(file)
+        elif file not in self._held:
+            self._never_whole.add(file)
         after = self._held[file] = _hold(before, parsed)
         for key in before.keys() - after.keys():
             self._files[key].discard(file)
@@ -100,6 +115,7 @@ class ManifestSet:
         """Of a file that is gone and of which nothing is served any more there is nothing to say."""
         for file in [file for file in self._gone if not self._held.get(file)]:
             self._gone.discard(file)
+            self._never_whole.discard(file)
             self._held.pop(file, None)
 
     def _find_problems(self) -> Iterator[Problem]:

@@ -29,8 +29,15 @@ _SETTLE_S = 0.03
 _PATIENCE = 30
 """How many times to wait for a file that is written to without end."""
 
+_GOOD_STATE_STAYS = "manifest problem, the last good state stays"
+_NO_GOOD_STATE = "manifest problem, there is no last good state"
+_PROBLEMS_NAMED = 3
+"""In an answer of `/readyz`; the log and `trimtab status` have all of them."""
+
 _Stamp = tuple[int, int, int, int]
 """Times of modification and of change, size and inode: what differs when a file was written."""
+_UNREAD: _Stamp = (0, 0, 0, 0)
+"""Of a file that is there and cannot be read: no file's own."""
 
 
 def is_manifest(path: Path) -> bool:
@@ -48,6 +55,7 @@ class ManifestSource:
         self._stamps: dict[str, _Stamp] = {}
         self._digests: dict[str, bytes] = {}
         self._folder_gone = False
+        self._loaded = False
         self.readiness = Readiness()
         self.progress = Progress()
         self._watch_failure = ""
@@ -63,7 +71,15 @@ class ManifestSource:
 
     @property
     def waiting_for(self) -> str:
-        return f"the first load of {self._folder} is not complete"
+        return f"the first load of {self._folder} is not complete: {self._why_incomplete()}"
+
+    def _why_incomplete(self) -> str:
+        unknown = self._set.without_good_state
+        found = [str(problem) for problem in self.problems if problem.file in unknown]
+        if not found:
+            return "it cannot be listed" if self._folder_gone else "it is being read"
+        more = f"; and {len(found) - _PROBLEMS_NAMED} more" if len(found) > _PROBLEMS_NAMED else ""
+        return f"{'; '.join(found[:_PROBLEMS_NAMED])}{more}. Correct each file, or take it out of the folder"
 
     def report(self, problems: Mapping[tuple[str, str], str]) -> None:
         """Whoever wrote a file reads the log and the status."""
@@ -71,22 +87,36 @@ class ManifestSource:
     def metrics(self) -> Iterable[Metric]:
         yield (
             "trimtab_manifest_problems",
-            "Manifests that cannot be used as they are; the last good state of each stays.",
+            "Manifests that cannot be used as they are; the last good state of each, if there is one, stays.",
             lambda: len(self.problems),
         )
 
     async def watch(self) -> AsyncGenerator[Changes, None]:
-        """The complete folder first, then every change. Raises ManifestError if the folder is not there at the start."""
+        """The complete folder first, then every change. Raises ManifestError if the folder is not there at the start.
+
+        It is complete once every file could be used as it is, at the start or since.
+        """
         if not self._folder.is_dir():
             raise ManifestError(f"there is no folder {self._folder}; create it, or name one that exists")
-        yield await self._read()
+        if (changes := await self._step()) is not None:
+            yield changes
+        else:
+            log.error("not ready, nobody is answered yet", why=self.waiting_for)
         while True:
             async for _ in self._awakenings():
-                changes = await self._read()
-                if changes != Changes():
+                if (changes := await self._step()) is not None:
                     yield changes
             # The folder was replaced, or is gone: watch what has its name now.
             await asyncio.sleep(_DEBOUNCE_MS / 1000)
+
+    async def _step(self) -> Changes | None:
+        """What is to be told after another look; None: nothing."""
+        changes = await self._read()
+        if self._loaded:
+            return None if changes == Changes() else changes
+        # Of what a file says that was never right nothing is known: to serve the rest would be to deny or to halve services.
+        self._loaded = not (self._folder_gone or self._set.without_good_state)
+        return Changes(self._set.objects) if self._loaded else None
 
     async def _awakenings(self) -> AsyncIterator[None]:
         """Something may have changed: a notification, or it is time to look again."""
@@ -136,7 +166,8 @@ class ManifestSource:
         news = await asyncio.to_thread(self._news)
         changes = self._set.update(news) if news else Changes()
         for problem in changes.appeared:
-            log.warning("manifest problem, the last good state stays", problem=str(problem))
+            event = _NO_GOOD_STATE if problem.file in self._set.without_good_state else _GOOD_STATE_STAYS
+            log.warning(event, problem=str(problem))
         for problem in changes.resolved:
             log.info("manifest problem resolved", problem=str(problem))
         return changes
@@ -151,9 +182,11 @@ class ManifestSource:
             del self._stamps[file]
             self._digests.pop(file, None)
         for file, stamp in sorted(present.items()):
-            if self._stamps.get(file) != stamp and (parsed := self._parse(file)) is not None:
-                news[file] = parsed
+            if self._stamps.get(file) == stamp:
+                continue
             self._stamps[file] = stamp
+            if (parsed := self._parse(file)) is not None:
+                news[file] = parsed
         return news
 
     def _list_settled(self) -> dict[str, _Stamp] | None:
@@ -189,7 +222,10 @@ class ManifestSource:
                 try:
                     status = path.stat()
                 except OSError:
-                    # A dangling link, as in the middle of a ConfigMap's swap: gone unless it is back at the next look.
+                    # A dangling link, as in the middle of a ConfigMap's swap: gone unless it is back at the next look. At the
+                    # start nobody knows what it stands for.
+                    if not self._loaded:
+                        found[path.name] = _UNREAD
                     continue
                 found[path.name] = (status.st_mtime_ns, status.st_ctime_ns, status.st_size, status.st_ino)
         return found
@@ -199,6 +235,9 @@ class ManifestSource:
         try:
             data = (self._folder / file).read_bytes()
         except OSError as error:
+            # It may be read again without having been written to, on a network file system above all.
+            self._stamps[file] = _UNREAD
+            self._digests.pop(file, None)
             reason = error.strerror or str(error)
             return Parsed(problems=(Problem(file, f"cannot be read: {reason}"),), unreadable=True)
         digest = blake2b(data, digest_size=16).digest()

@@ -48,12 +48,21 @@ class Parsed:
     """What is valid and yet does nothing."""
     unreadable: bool = False
     """The text is no YAML, or nothing was written yet: it says nothing about any object."""
+    lacking: bool = False
+    """It tells of objects that could not be taken from it."""
+
+    @property
+    def whole(self) -> bool:
+        """Whether nothing is lacking of what the file says."""
+        return not self.unreadable and not self.lacking
 
 
 class _Invalid(Exception):
-    def __init__(self, field: str, message: str) -> None:
+    def __init__(self, field: str, message: str, *, lacking: bool = True) -> None:
+        """`lacking`: without it something may be missed that is there."""
         super().__init__(message)
         self.field = field
+        self.lacking = lacking
 
 
 def parse(file: str, text: str) -> Parsed:
@@ -68,18 +77,20 @@ def parse(file: str, text: str) -> Parsed:
     named: dict[ObjectKey, str] = {}
     problems: list[Problem] = []
     notes: list[Problem] = []
+    lacking = False
     for name, document in _flatten(documents):
         try:
             item = _convert(document)
             if item is not None and (first := named.setdefault(item.key, name)) != name:
-                raise _Invalid("", f"is also {first} of this file, which is used; remove one of the two")
+                raise _Invalid("", f"is also {first} of this file, which is used; remove one of the two", lacking=False)
         except _Invalid as error:
+            lacking |= error.lacking
             problems.append(Problem(file, str(error), _title(name, document), error.field))
         else:
             objects.extend(() if item is None else (item,))
             if isinstance(item, EndpointSlice) and item.address_type == "FQDN":
                 notes.append(Problem(file, _FQDN, _title(name, document), "addressType"))
-    return Parsed(tuple(objects), tuple(problems), tuple(notes))
+    return Parsed(tuple(objects), tuple(problems), tuple(notes), lacking=lacking)
 
 
 def _explain(error: yaml.YAMLError) -> str:
@@ -200,9 +211,9 @@ def _at(document: Any, field: str) -> object:
 
 def _check_slice(part: EndpointSlice) -> None:
     if not part.service[1]:
-        raise _Invalid(
-            f"metadata.labels[{SERVICE_NAME_LABEL}]", "is missing: name the Service whose endpoints these are"
-        )
+        # Clusters have slices of no Service.
+        label = f"metadata.labels[{SERVICE_NAME_LABEL}]"
+        raise _Invalid(label, "is missing: name the Service whose endpoints these are", lacking=False)
     if (address_class := _ADDRESS_TYPES.get(part.address_type)) is None:
         raise _Invalid("addressType", f"expected IPv4, IPv6 or FQDN, got {part.address_type!r}")
     for index, endpoint in enumerate(part.endpoints or ()):
