@@ -58,6 +58,7 @@ def test_the_name_that_certificates_are_verified_against_is_the_authority_too() 
         ({"authority": "fd00::1"}, "fd00::1"),
         ({"authority": "cert.example"}, "cert.example"),
         ({"options": [("grpc.ssl_target_name_override", "mesh.example")]}, "mesh.example"),
+        ({"options": [("grpc.default_authority", b"mesh.example")]}, "mesh.example"),
         ({"options": [("grpc.ssl_target_name_override", "mesh.example")], "authority": "a.example"}, "mesh.example"),
     ],
 )

@@ -88,7 +88,8 @@ class ConnectionOptions:
         if self.credentials is None:
             return None
         given = dict(self.options)
-        return _host(str(given.get(_VERIFIED) or given[_AUTHORITY]))
+        name = given.get(_VERIFIED) or given[_AUTHORITY]
+        return _host(name.decode(errors="replace") if isinstance(name, bytes) else str(name))
 
 
 def connection_options(
