@@ -17,7 +17,8 @@ from tests.ports import HeldPort
 from trimtab.client import bootstrap, discoveries
 from trimtab.client.bootstrap import ControlPlane
 from trimtab.client.control_planes import ControlPlanes
-from trimtab.client.discovery import Discovery, News
+from trimtab.client.discovery import Discovery
+from trimtab.client.knowledge import News
 
 Backends = Callable[[int], list[Backend]]
 

@@ -15,7 +15,8 @@ from tests.client.eventually import eventually
 from tests.client.service import NAME, TARGET, assign
 from tests.client.worlds import AioWorld, SyncWorld, World
 from trimtab.client import bootstrap, discoveries
-from trimtab.client.discovery import Discovery, News
+from trimtab.client.discovery import Discovery
+from trimtab.client.knowledge import News
 from trimtab.model import Assignment, Endpoint
 from trimtab.xds.identifier import SEEN
 

@@ -16,7 +16,8 @@ from ..errors import ForkError, NoEndpoints, PolicyError, Unavailable
 from ..model import Assignment, Policy, Seat
 from . import discoveries, forks
 from .connections import Connect, Connection, Connections
-from .discovery import Discovery, News
+from .discovery import Discovery
+from .knowledge import News
 from .loop import Loop
 from .service import Service
 from .whereabouts import FALLBACK_AFTER_S, Whereabouts
