@@ -138,6 +138,15 @@ def test_a_port_without_a_name_is_found() -> None:
     assert told(shop.report()) == {"10.0.0.1:9090": ("healthy", "payments-1")}
 
 
+def test_a_port_whose_name_is_a_number_is_found_by_its_name() -> None:
+    shop = Shop(
+        service(ServicePortSpec(8080, "9090")),
+        endpoint_slice(endpoint("10.0.0.1"), ports=[SlicePort(7070, "9090"), SlicePort(9090, "8080")]),
+    )
+    assert told(shop.report()) == {"10.0.0.1:7070": ("healthy", "payments-1")}
+    assert [(source.slice, source.port) for source in shop.report().slices] == [("payments-1", 7070)]
+
+
 def test_repairs_of_the_gate_are_named_with_what_they_cost() -> None:
     shop = Shop(service(), endpoint_slice(endpoint("10.0.0.1"), endpoint("pay.example")))
     report = shop.report()

@@ -99,8 +99,8 @@ def endpoints_report(
     ref = replace(port.ref, subset=subset)
     name = str(ref)
     key = (port.ref.namespace or "", port.ref.name)
-    slices, port_name = catalog.slices(key), _port_name(port)
-    found = origins(slices, port_name, catalog.place)
+    slices = catalog.slices(key)
+    found = origins(slices, port.port_name, catalog.place)
     served = store.assignment(ref, zone) or Assignment(name)
     refused = store.refused.get(port.ref)
     label = None if port.policy.shards is None else port.policy.shards.label
@@ -118,7 +118,7 @@ def endpoints_report(
         left_out=list(left_out(found, served, refused, {} if subset is None else _others(port.assignment, subset))),
         repairs=[] if isinstance(verdict, Refused) else list(verdict.repairs),
         refused=refused,
-        slices=sources(slices, port_name),
+        slices=sources(slices, port.port_name),
         where=_where(port, target),
         by_dns=target is not None,
         part=_part(port.policy, served, store.clients_told(name)) if target is None else "",
@@ -182,10 +182,6 @@ def _others(assignment: Assignment, subset: Subset) -> dict[tuple[str, int], str
         for endpoint in endpoints
         if endpoint.label(key) != value
     }
-
-
-def _port_name(port: ServicePort) -> str:
-    return next((ref.port for ref in port.names if ref.port and not ref.port.isdigit()), "")
 
 
 def _weights_follow(zone: str, served: Assignment, shares: Mapping[str, int] | None) -> str:

@@ -40,6 +40,8 @@ class ServicePort:
     """What clients are to find by DNS, because the Service is an ExternalName; None: it is none."""
     fallback_for: tuple[str, ...] = ()
     """Who in other namespaces may fall back to it, as its owner says."""
+    port_name: str = ""
+    """By which slices have it: unlike `names`, also one of digits alone."""
 
 
 def join(service: Service, slices: Iterable[EndpointSlice], policy: Policy, place: Place) -> Sequence[ServicePort]:
@@ -86,6 +88,7 @@ def _join_port(
     return ServicePort(
         ref=ref,
         names=tuple(names),
+        port_name=port.name or "",
         assignment=Assignment(str(ref), _by_locality(merged)),
         policy=policy,
         http2=_speaks_http2(port),
