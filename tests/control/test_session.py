@@ -3,6 +3,7 @@
 from collections.abc import Collection, Hashable, Mapping
 
 import pytest
+import structlog
 
 from tests.control.objects import endpoint, endpoint_slice, service
 from tests.xds.envoy_messages import discovery_pb2
@@ -159,6 +160,17 @@ def test_an_ack_alone_wakes_nobody(client: Client) -> None:
     client.wakes = 0
     client.ask(PAYMENTS)
     assert client.wakes == 0
+
+
+def test_a_type_that_is_not_served_is_logged_once(client: Client) -> None:
+    route = "type.googleapis.com/envoy.config.route.v3.RouteConfiguration"
+    with structlog.testing.capture_logs() as logged:
+        client.ask("a", type_url=route)
+        client.ask("a", "b", type_url=route)
+        client.ask(PAYMENTS)
+    assert [(entry["event"], entry["type"], entry["node"]) for entry in logged] == [
+        ("a client asks for a type that is not served", route, "test")
+    ]
 
 
 def test_a_client_is_told_its_zone_with_its_endpoints(client: Client) -> None:

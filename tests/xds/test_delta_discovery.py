@@ -7,7 +7,7 @@ from trimtab.errors import ProtocolError
 from trimtab.xds import resource_type
 from trimtab.xds.delta import Incremental
 from trimtab.xds.delta_discovery import DeltaRequest
-from trimtab.xds.discovery import ClientNode
+from trimtab.xds.discovery import NOT_FOUND, ClientNode
 from trimtab.xds.resource import Resource
 from trimtab.xds.subscription import Batch, Subscription
 
@@ -47,13 +47,15 @@ def test_a_response_glued_from_bytes_is_a_response(
 ) -> None:
     subscription = Subscription(resource_type.ENDPOINTS, whole=False)
     batch = Batch(resources, list(gone), list(missing))
-    version, data = Incremental.encode(subscription, batch, "n1", resources.get, str)
+    version, data = Incremental.encode(subscription, batch, "n1", resources.get, lambda name: f"no {name}")
     real = discovery_pb2.DeltaDiscoveryResponse.FromString(data)
     assert (real.system_version_info, real.nonce, real.type_url) == (version, "n1", resource_type.ENDPOINTS)
     assert [(r.name, r.version) for r in real.resources] == [(name, each.version) for name, each in resources.items()]
     bodies = [each.body for each in resources.values()]
     assert all(r.resource.value.endswith(body) for r, body in zip(real.resources, bodies, strict=True))
     assert tuple(real.removed_resources) == (*gone, *missing)
+    said = [(e.resource_name.name, e.error_detail.code, e.error_detail.message) for e in real.resource_errors]
+    assert said == [(name, NOT_FOUND, f"no {name}") for name in missing]
 
 
 def test_garbage_is_a_protocol_error() -> None:

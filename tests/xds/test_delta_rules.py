@@ -137,12 +137,19 @@ def test_a_resource_that_is_gone_is_named_as_removed(client: DeltaClient) -> Non
     client.shelf.drop(A)
     client.changed(A)
     response = client.response()
-    assert (list(response.removed_resources), list(response.resources)) == ([A], [])
+    assert (list(response.removed_resources), list(response.resources), list(response.resource_errors)) == ([A], [], [])
 
 
 def test_a_name_that_means_nothing_is_named_as_removed_once_and_watched(client: DeltaClient) -> None:
     client.ask("late.default:80")
-    assert list(client.response().removed_resources) == ["late.default:80"]
+    response = client.response()
+    assert list(response.removed_resources) == ["late.default:80"]
+    (error,) = response.resource_errors
+    assert (error.resource_name.name, error.error_detail.code, error.error_detail.message) == (
+        "late.default:80",
+        5,
+        "there is no late.default:80",
+    )
     client.ack()
     client.changed("late.default:80")
     assert client.responses() == []

@@ -7,7 +7,7 @@ from collections.abc import Callable, Hashable
 import structlog
 
 from ..xds.identifier import SEEN, encode_identifier
-from ..xds.resource_type import ENDPOINTS, SEATS
+from ..xds.resource_type import ENDPOINTS, SEATS, SHORT_NAMES
 from ..xds.seat import HELD_KEY, decode_held
 from ..xds.server_stream import ServerStream, Wire
 from ..xds.sotw import StateOfTheWorld
@@ -81,7 +81,13 @@ class Session:
     def receive(self, data: bytes) -> None:
         """Take in a request. Raises ProtocolError."""
         now = time.monotonic()
+        types = len(self.stream.subscriptions)
         subscription = self.stream.receive(data, now)
+        if len(self.stream.subscriptions) != types and subscription.type_url not in SHORT_NAMES:
+            asked = subscription.type_url[:_TEXT_LOGGED]
+            log.warning(
+                "a client asks for a type that is not served", node=self.stream.node.id, peer=self.peer, type=asked
+            )
         if self._generation != self.stream.generation:
             self._follow()
         if subscription.type_url == ENDPOINTS:

@@ -3,8 +3,8 @@
 from collections.abc import Callable, Iterable
 
 from .contents import contents
-from .delta_discovery import DeltaRequest, encode_ack, encode_delta_resource, encode_removed
-from .discovery import encode_nonce
+from .delta_discovery import DeltaRequest, encode_ack, encode_delta_error, encode_delta_resource, encode_removed
+from .discovery import NOT_FOUND, ResourceError, encode_nonce
 from .resource import Resource
 from .resource_type import COMPLETE_STATE, WILDCARD
 from .subscription import Batch, Subscription
@@ -51,9 +51,10 @@ class Incremental:
     ) -> tuple[str, bytes]:
         """The response that says `batch`, and its version."""
         version, shared = contents(subscription.type_url, batch.resources, _entry)
-        # That a name means nothing is said the same way as that a resource is gone.
+        # That a name means nothing is said the same way as that a resource is gone; why, to those who read errors too.
         gone = map(encode_removed, (*batch.removed, *batch.missing))
-        return version, b"".join((shared, *gone, encode_nonce(nonce)))
+        errors = (encode_delta_error(ResourceError(name, NOT_FOUND, why_missing(name))) for name in batch.missing)
+        return version, b"".join((shared, *gone, *errors, encode_nonce(nonce)))
 
 
 def _entry(type_url: str, name: str, resource: Resource) -> bytes:

@@ -9,8 +9,10 @@ from . import messages
 from .discovery import (
     INVALID_ARGUMENT,
     ClientNode,
+    ResourceError,
     decode_node,
     encode_any,
+    encode_error,
     encode_node,
     parse,
 )
@@ -76,3 +78,8 @@ def encode_delta_resource(type_url: str, name: str, version: str, body: bytes) -
 def encode_removed(name: str) -> bytes:
     """One entry of a delta response's `removed_resources`."""
     return delimited(6, name.encode())
+
+
+def encode_delta_error(error: ResourceError) -> bytes:
+    """One entry of a delta response's `resource_errors`."""
+    return encode_error(error, 9)

@@ -150,11 +150,11 @@ def encode_nonce(nonce: str) -> bytes:
     return text(5, nonce)
 
 
-def encode_error(error: ResourceError) -> bytes:
-    """One entry of a response's `resource_errors`."""
+def encode_error(error: ResourceError, number: int = 7) -> bytes:
+    """One entry of a response's `resource_errors`, which have another field number in incremental xDS."""
     # One byte suffices for the code: google.rpc.Code ends at 16.
     status = b"\x08" + bytes([error.code]) + text(2, error.message)
-    return delimited(7, delimited(1, text(1, error.name)) + delimited(2, status))
+    return delimited(number, delimited(1, text(1, error.name)) + delimited(2, status))
 
 
 def parse(message_class: Any, data: bytes) -> Any:
