@@ -1,6 +1,7 @@
 """The command, run as its users run it."""
 
 import asyncio
+import json
 import re
 import signal
 import socket
@@ -93,6 +94,17 @@ def test_a_wrong_policy_is_named(manifests: Path) -> None:
     with serving(manifests) as running:
         problem = running.event("policy refused, the last good one stays")["problem"]
         assert problem.endswith("policy.strategi: there is no such field; did you mean strategy?")
+
+
+def test_a_strategy_that_may_be_a_mistake_is_noted(manifests: Path) -> None:
+    annotated = SERVICE.replace(
+        "name: payments,", 'name: payments, annotations: {trimtab.dev/policy: "strategy: p2x"},'
+    )
+    (manifests / "cluster.yaml").write_text(annotated)
+    with serving(manifests) as running:
+        note = running.event("policy may not be what was meant")["note"]
+        assert "policy.strategy 'p2x' is not one of ours, did you mean p2c?" in note
+        assert json.loads(get(running, "/debug/status")[1])["problems"]["source"] == [note]
 
 
 def test_health_readiness_and_metrics_are_there(manifests: Path) -> None:

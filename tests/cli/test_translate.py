@@ -84,6 +84,30 @@ async def test_what_cannot_be_used_is_named_and_the_rest_printed(manifests: Path
         assert f"trimtab translate: {problem}\n" in ended.stderr
 
 
+async def test_a_strategy_that_may_be_a_mistake_is_no_failure(manifests: Path) -> None:
+    text = SERVICE.replace("name: payments,", 'name: payments, annotations: {trimtab.dev/policy: "strategy: nope"},')
+    (manifests / "cluster.yaml").write_text(text)
+    ended = await run("translate", "-f", str(manifests))
+    assert ended.code == 0
+    assert ended.stderr.startswith("trimtab translate: note: service prod/payments: policy.strategy 'nope' is not one")
+
+
+async def test_manifests_may_be_named_as_for_serve(manifests: Path) -> None:
+    assert await run("translate", "--manifests", str(manifests)) == await run("translate", "-f", str(manifests))
+
+
+@pytest.mark.parametrize("with_service", [False, True])
+async def test_a_folder_in_the_place_of_a_service_is_a_clear_error(manifests: Path, with_service: bool) -> None:
+    ended = await run("translate", str(manifests), *([PAYMENTS] if with_service else []))
+    expected = f"trimtab translate: {manifests} is a file or folder, not a service; name it with -f {manifests}\n"
+    assert (ended.code, ended.stderr) == (2, expected)
+
+
+async def test_without_manifests_it_says_how_to_name_them() -> None:
+    ended = await run("translate", PAYMENTS)
+    assert (ended.code, ended.stderr) == (2, "trimtab translate: name a folder of manifests, or a file, with -f\n")
+
+
 async def test_a_name_that_nobody_could_ask_for_costs_the_other_services_nothing(manifests: Path) -> None:
     (manifests / "odd.yaml").write_text(SERVICE.replace("name: payments", "name: x/../y"))
     ended = await run("translate", "-f", str(manifests), "--json", "--clients-in", "a=1")

@@ -29,6 +29,24 @@ def test_the_last_good_annotation_follows_new_defaults(policies: Policies) -> No
     assert not policies.problems
 
 
+def test_a_strategy_that_is_not_ours_is_used_and_noted(policies: Policies) -> None:
+    assert policies.of(PAYMENTS, "strategy: round_robbin").strategy == "round_robbin"
+    assert policies.notes[PAYMENTS] == (
+        "service prod/payments: policy.strategy 'round_robbin' is not one of ours, did you mean round_robin? "
+        "Clients that have no strategy of that name installed keep the policy they had"
+    )
+    policies.of(PAYMENTS, "strategy: nope")
+    assert "is not one of ours (consistent_hash, least_request, p2c, " in policies.notes[PAYMENTS]
+    # A mistake leaves the last good one in use, and with it the note.
+    policies.of(PAYMENTS, "strategi: p2c")
+    assert (list(policies.notes), list(policies.problems)) == ([PAYMENTS], [PAYMENTS])
+    policies.of(PAYMENTS, "strategy: round_robin")
+    assert not policies.notes
+    policies.of(PAYMENTS, "strategy: nope")
+    policies.forget(PAYMENTS)
+    assert not policies.notes
+
+
 def test_a_mistake_from_the_beginning_leaves_the_defaults(policies: Policies) -> None:
     assert policies.of(PAYMENTS, "[") == policies.of(("prod", "other"), None)
 

@@ -21,7 +21,7 @@ from .output import fail
 
 def translate(
     *services: str,
-    file: Annotated[Path, Parameter(name=["--file", "-f"])],
+    file: Annotated[Path | None, Parameter(name=["--file", "-f", "--manifests"], show_default=False)] = None,
     config: Path | None = None,
     types: Annotated[tuple[Literal["lds", "cds", "eds"], ...], Parameter(name="--type", negative=())] = (),
     client: Literal["grpc", "envoy"] = "grpc",
@@ -39,7 +39,7 @@ def translate(
     services
         Only these, by any form of their names; without any, all there are.
     file
-        Folder of manifests, or a single one; /dev/stdin reads what is piped in.
+        Folder of manifests, or a single one; /dev/stdin reads what is piped in. It has to be given.
     config
         File with policy defaults, as `trimtab serve` takes it.
     types
@@ -60,7 +60,9 @@ def translate(
     try:
         defaults = None if config is None else config_file(config)
         census = dict(map(_zone_count, clients_in))
-        offline = Offline(read_manifests(file), census, None if defaults is None else defaults.defaults)
+        offline = Offline(
+            read_manifests(_given(file, services)), census, None if defaults is None else defaults.defaults
+        )
     except (ManifestError, ServeError, ValueError) as error:
         fail("translate", error, code=2)
     audience = Audience(namespace, Dialect(client), zone)
@@ -71,6 +73,16 @@ def translate(
         fail("translate", error, code=1)
     _print(json.dumps(responses, indent=None if as_json else 2))
     sys.exit(_complain([*([defaults.problem] if defaults and defaults.problem else []), *offline.problems()], offline))
+
+
+def _given(file: Path | None, services: Sequence[str]) -> Path:
+    """The manifests. Raises ManifestError if none are given."""
+    if file is not None:
+        return file
+    for name in services:
+        if Path(name).exists():
+            raise ManifestError(f"{name} is a file or folder, not a service; name it with -f {name}")
+    raise ManifestError("name a folder of manifests, or a file, with -f")
 
 
 def _zone_count(text: str) -> tuple[str, int]:
@@ -91,6 +103,8 @@ def _print(text: str) -> None:
 def _complain(problems: Sequence[str], offline: Offline) -> int:
     for repair in offline.repairs():
         sys.stderr.write(f"trimtab translate: repaired: {repair}\n")
+    for note in offline.notes():
+        sys.stderr.write(f"trimtab translate: note: {note}\n")
     for problem in problems:
         sys.stderr.write(f"trimtab translate: {problem}\n")
     return 1 if problems else 0

@@ -54,6 +54,11 @@ class Catalog:
         """Services whose policy annotation is wrong; their last good policy stays."""
         return self._policies.problems
 
+    @property
+    def notes(self) -> Mapping[ServiceKey, str]:
+        """Services whose policy is in use, and maybe not what was meant."""
+        return self._policies.notes
+
     def apply(self, upserts: Iterable[Object], deletes: Iterable[ObjectKey]) -> Changes:
         """Take in objects that are new or changed, and keys of those that are gone; what follows from it."""
         touched: set[ServiceKey] = set()

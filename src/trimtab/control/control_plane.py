@@ -77,6 +77,7 @@ class ControlPlane:
         self._stopping = False
         self._reported: dict[ServiceKey, str] = {}
         self._undivided: set[ServiceKey] = set()
+        self._noted: dict[ServiceKey, str] = {}
         self._observe()
 
     def _inspection(self) -> Inspection:
@@ -206,6 +207,11 @@ class ControlPlane:
         for service in undivided.keys() - self._undivided:
             log.warning("service is not divided", problem=undivided[service])
         self._undivided = set(undivided)
+        notes = self._catalog.notes
+        for service, note in notes.items():
+            if self._noted.get(service) != note:
+                log.warning("policy may not be what was meant", note=note)
+        self._noted = dict(notes)
         if problems != self._reported:
             self._reported = dict(problems)
             self._source.report(problems)

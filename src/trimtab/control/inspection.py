@@ -119,7 +119,11 @@ class Inspection:
             repaired_assignments={str(ref): list(repairs) for ref, repairs in self._store.repaired.items()},
             rejected_policies={f"{name}.{namespace}": why for (namespace, name), why in self._catalog.problems.items()}
             | {str(ref): why for ref, why in self._store.fallbacks.problems.items()},
-            source=[*map(str, self._source_problems()), *self._catalog.undivided.values()],
+            source=[
+                *map(str, self._source_problems()),
+                *self._catalog.undivided.values(),
+                *self._catalog.notes.values(),
+            ],
             unplaced_clients=self._unplaced_clients(),
         )
 

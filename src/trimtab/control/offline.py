@@ -74,6 +74,10 @@ class Offline:
         for ref, why in self._store.refused.items():
             yield f"{ref}: endpoints refused: {why}"
 
+    def notes(self) -> Iterable[str]:
+        """What is used as it is, and maybe not what was meant."""
+        return self._catalog.notes.values()
+
     def repairs(self) -> Iterator[str]:
         """What had to be done to endpoints before they could be published."""
         for port in self._catalog.service_ports():

@@ -1,9 +1,11 @@
 """The policy of each service: what its annotation says, over what its namespace is given. Mistakes keep the last good one."""
 
 from dataclasses import dataclass
+from difflib import get_close_matches
 
 import yaml
 
+from ..balance import strategies
 from ..errors import PolicyError
 from ..model import Policy
 from .kubernetes import POLICY_ANNOTATION
@@ -28,6 +30,8 @@ class Policies:
         self._good: dict[ServiceKey, _Good] = {}
         self.problems: dict[ServiceKey, str] = {}
         """Services whose annotation is wrong; their last good one stays in use."""
+        self.notes: dict[ServiceKey, str] = {}
+        """Services whose annotation is right, and maybe not what was meant."""
 
     def of(self, service: ServiceKey, annotation: str | None) -> Policy:
         """The policy of a service with this annotation; None: it has none."""
@@ -42,12 +46,25 @@ class Policies:
             return self._last_good(service)
         self.problems.pop(service, None)
         self._good[service] = good
+        self._note(service, good.policy)
         return good.policy
 
     def forget(self, service: ServiceKey) -> None:
         """The service, or its annotation, is gone."""
         self._good.pop(service, None)
         self.problems.pop(service, None)
+        self.notes.pop(service, None)
+
+    def _note(self, service: ServiceKey, policy: Policy) -> None:
+        """Strategies are installed with clients, so an unknown one is no mistake here."""
+        self.notes.pop(service, None)
+        if (name := str(policy.strategy)) not in (known := strategies()):
+            close = get_close_matches(name, known, 1)
+            meant = f", did you mean {close[0]}?" if close else f" ({', '.join(sorted(known))})."
+            self.notes[service] = (
+                f"service {service[0]}/{service[1]}: policy.strategy {name!r} is not one of ours{meant} Clients that have "
+                "no strategy of that name installed keep the policy they had"
+            )
 
     def _last_good(self, service: ServiceKey) -> Policy:
         good = self._good.get(service)
