@@ -6,8 +6,9 @@ import pytest
 
 from tests.balance import fleet
 from tests.balance.virtual import REQUEST, steady, world
-from trimtab.balance import Node, Outcome
+from trimtab.balance import Connectivity, Node, Outcome
 from trimtab.balance.quota import Rations
+from trimtab.balance.success import odds
 from trimtab.model import Policy
 
 SLOW_START = 3600.0
@@ -76,3 +77,54 @@ def test_a_key_whose_home_is_held_back_goes_on_to_the_next_node() -> None:
         assert pick is not None
         pick.done(Outcome("OK"))
     assert sum(pick.node in newcomers for pick in picks if pick is not None) <= 8
+
+
+def test_who_is_proven_while_its_pick_is_taken_is_not_held_back_for_good() -> None:
+    full, newcomers = limited(1, 1.0)
+    node = newcomers[0]
+    node.proven = False
+    rations = Rations(random.Random(1))
+    rations.deal([*full, node])
+    # One thread takes the node's pick, and another hears its first answer before the first one says that it is held.
+    node.proven, node.quota, node.held = True, None, True
+    node.rescore()
+    rations.deal([*full, node])
+    assert node.score == 0.0
+
+
+def test_a_first_answer_may_come_while_quotas_are_dealt(monkeypatch: pytest.MonkeyPatch) -> None:
+    full, newcomers = limited(1, 1.0)
+    node = newcomers[0]
+    node.proven = False
+
+    def odds_while_another_thread_hears_the_answer(success: float) -> float:
+        node.proven = True
+        node.unlimit()
+        return odds(success)
+
+    monkeypatch.setattr("trimtab.balance.quota.odds", odds_while_another_thread_hears_the_answer)
+    rations = Rations(random.Random(1))
+    rations.deal([*full, node])
+    rations.deal([*full, node])
+    assert node.quota is None
+    assert node.score == 0.0
+
+
+@pytest.mark.parametrize("away", [Connectivity.TRANSIENT_FAILURE, None])
+def test_what_was_granted_to_who_may_not_take_calls_is_lost(away: Connectivity | None) -> None:
+    shop, _ = world(10, Policy("least_request", slow_start_s=SLOW_START))
+    shop.run(1, 200, steady(0.01))
+    (newcomer,) = shop.assign(*fleet.endpoints(11))
+    while newcomer.held:
+        pick = shop.balancer.pick(REQUEST)
+        assert pick is not None
+        assert pick.node is not newcomer
+        pick.done(Outcome("OK"))
+    if away is None:
+        shop.assign(*fleet.endpoints(10))
+    else:
+        shop.balancer.connectivity_changed(newcomer, away)
+    assert newcomer.score == float("inf")
+    if away is not None:
+        shop.balancer.connectivity_changed(newcomer, Connectivity.READY)
+        assert shop.run(60, 200, steady(0.01))[newcomer] > 0

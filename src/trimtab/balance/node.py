@@ -154,8 +154,9 @@ class Node:
         """The load has changed, or whether it is held back."""
         load = len(self.outstanding) if self.load_of is None else self.load_of(self)
         self.score = score = inf if self.held else load * self.factor
-        if self.place is not None:
-            self.place.write(score)
+        # Read once: the thread that adopts another policy takes it away.
+        if (place := self.place) is not None:
+            place.write(score)
 
     def reweigh(self) -> None:
         """Weight, ramp or success have changed."""

@@ -89,20 +89,30 @@ class Rations:
         total = sum(node.share * node.ramp for node in nodes)
         for node in nodes:
             if node.ramp == 1.0 and node.success > _HARMLESS and node.proven:
-                if node.quota is not None:
+                # Held without a quota: another thread took its pick while a first answer took the quota away.
+                if node.quota is not None or node.held:
                     node.unlimit()
                     node.rescore()
                 continue
-            if node.quota is None:
-                node.quota = Quota(next(self._turns), self._rng.random())
+            # Read once: a first answer takes it away in any thread.
+            if (quota := node.quota) is None:
+                node.quota = quota = Quota(next(self._turns), self._rng.random())
             fair = node.endpoint.weight * node.ramp / total
             most = odds(node.success)
-            node.quota.grant(fair * (most if node.ramp == 1.0 and node.proven else min(1.0, most)))
-        self.open = {node for node in self.open.intersection(nodes) if node.quota is not None}
+            quota.grant(fair * (most if node.ramp == 1.0 and node.proven else min(1.0, most)))
+        self.open = {node for node in self.open.copy() if node.quota is not None}
         self._due_turn = 0.0
 
     def hold(self, limited: Sequence[Node], *, anybody_else: bool) -> None:
-        """Hold back those who may not be picked now; where there is nobody else, nobody."""
+        """Hold back those who may not be picked now; where there is nobody else, nobody.
+
+        `limited` are all that have a quota and may take calls. What was granted to others is lost: they are ejected or gone,
+        and must not look like the best.
+        """
+        for node in self.open.difference(limited):
+            self.open.discard(node)
+            node.held = True
+            node.rescore()
         for node in limited:
             held = anybody_else and node not in self.open
             if node.held != held:
