@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import pytest
 
 from tests.balance.virtual import REQUEST, Answer, world
-from trimtab.balance import Node, Outcome, strategies
+from trimtab.balance import Node, Outcome, Pick, strategies
 from trimtab.model import OutlierDetection, Policy, SuccessRate
 
 every_strategy = pytest.mark.parametrize("name", sorted(strategies()))
@@ -147,3 +147,42 @@ def test_a_failure_percentage_ejects_where_the_rates_vary_too_much_for_the_other
     shop, nodes = world(6, Policy(strategy="round_robin", success_rate=None, outlier_detection=detection))
     shop.run(11, 600, failing(nodes[0], nodes[1]))
     assert {node for node in nodes if node.ejected_until is not None} == {nodes[0], nodes[1]}
+
+
+def test_who_fails_on_where_no_more_may_be_ejected_is_ejected_when_another_is_back() -> None:
+    detection = OutlierDetection(
+        consecutive_5xx=5, base_ejection_time_s=2.0, max_ejection_percent=10, interval_s=1000.0
+    )
+    shop, nodes = world(10, Policy("round_robin", success_rate=None, outlier_detection=detection))
+    shop.run(0.5, 200, failing(nodes[0], nodes[1]))
+    out = [node for node in nodes if node.ejected_until is not None]
+    assert len(out) == 1
+    (other,) = {nodes[0], nodes[1]} - set(out)
+    assert other.failures_in_row > 5
+    shop.run(2.0, 200, failing(other))
+    shop.run(0.5, 200, failing(other))
+    assert [node for node in nodes if node.ejected_until is not None] == [other]
+
+
+def test_threads_that_count_failures_past_the_limit_do_not_miss_it() -> None:
+    detection = OutlierDetection(consecutive_5xx=5)
+    shop, nodes = world(3, Policy("round_robin", success_rate=None, outlier_detection=detection))
+    # Another thread has counted the fifth and not yet looked.
+    nodes[0].failures_in_row = 5
+    Pick(nodes[0], shop.now).done(Outcome("UNAVAILABLE"))
+    shop.now += 0.2
+    shop.balancer.refresh()
+    assert nodes[0].ejected_until is not None
+
+
+def test_calls_that_were_under_way_at_an_ejection_do_not_make_it_longer() -> None:
+    detection = OutlierDetection(consecutive_5xx=5, base_ejection_time_s=10.0, interval_s=1000.0)
+    shop, nodes = world(3, Policy("round_robin", success_rate=None, outlier_detection=detection))
+    calls = [Pick(nodes[0], shop.now) for _ in range(20)]
+    for late in (calls[:5], calls[5:]):
+        for call in late:
+            call.done(Outcome("UNAVAILABLE"))
+        shop.now += 0.2
+        shop.balancer.refresh()
+    assert nodes[0].ejections == 1
+    assert nodes[0].ejected_until == pytest.approx(shop.now - 0.2 + 10.0)

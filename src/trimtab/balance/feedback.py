@@ -74,7 +74,8 @@ class Feedback:
             node.reweigh()
         if node.tally is not None:
             node.tally.failures += 1
-            if node.failures_in_row == self._consecutive:
+            # Not only when it is reached: another thread may have counted on, or too many others be ejected by then.
+            if 0 < self._consecutive <= node.failures_in_row:
                 node.tally.tripped = True
         # A failure's own latency is no good news, only a bad one may count.
         if self._decay_s is not None and took_s > node.latency_s > 0:

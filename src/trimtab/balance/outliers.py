@@ -37,7 +37,9 @@ class Outliers:
                 node.tally = Tally()
             elif node.tally.tripped:
                 node.tally.tripped = False
-                self._eject(node, nodes, now, "failures in a row")
+                # Calls that were under way when it was ejected end later, and say nothing new.
+                if node.ejected_until is None:
+                    self._eject(node, nodes, now, "failures in a row")
         if now >= self._swept_at + self._settings.interval_s:
             self._sweep(nodes, now)
         return returned
