@@ -201,12 +201,25 @@ def test_calls_of_endpoints_that_left_count_until_they_end() -> None:
     assert picked(balancer, 1) == addresses(fleet.endpoints(1, start=1))
 
 
+def test_a_limit_that_is_set_counts_the_calls_under_way() -> None:
+    balancer = fleet.balancer()
+    fleet.update(balancer, fleet.endpoints(3))
+    before = [balancer.pick(REQUEST) for _ in range(2)]
+    balancer.adopt(Policy(max_requests=2))
+    with pytest.raises(TooManyRequests):
+        balancer.pick(REQUEST)
+    for pick in before:
+        assert pick is not None
+        pick.done(OK)
+    assert [balancer.pick(REQUEST) is not None for _ in range(2)] == [True, True]
+
+
 def test_a_limit_that_is_lifted_and_set_again_counts_no_ghosts() -> None:
     balancer = fleet.balancer(Policy(max_requests=2))
     fleet.update(balancer, fleet.endpoints(1))
     held = [balancer.pick(REQUEST) for _ in range(2)]
     balancer.adopt(Policy())
-    assert balancer.pick(REQUEST) is not None
+    held.append(balancer.pick(REQUEST))
     for pick in held:
         assert pick is not None
         pick.done(OK)

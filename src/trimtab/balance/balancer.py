@@ -329,8 +329,14 @@ class Balancer:
     def _attach(self, node: Node) -> None:
         self._upkeep.begin(node)
         node.feedback = self._feedback
-        node.fleet = self._fleet if self._counts_fleet else None
         node.place = None
+        node.fleet = self._fleet if self._counts_fleet else None
+        if node.fleet is not None:
+            for pick in node.outstanding.copy():
+                node.fleet.add(pick)
+                # It may have ended meanwhile, and not have found itself there.
+                if pick not in node.outstanding:
+                    node.fleet.discard(pick)
 
     def _refresh_soon(self) -> None:
         self._due_at = min(self._due_at, self._refreshed_at + REFRESH_S)
