@@ -1,5 +1,3 @@
-import random
-from collections import Counter
 from collections.abc import Sequence
 from functools import partial
 from itertools import repeat
@@ -31,23 +29,23 @@ def test_the_least_is_found_after_any_changes(data: st.DataObject, before: list[
         board.places[nodes[slot]].write(score)
         if data.draw(st.booleans()):
             start = data.draw(st.sampled_from(nodes))
-            assert board.least(partial(next, repeat(start))).score == min(node.score for node in nodes)
+            found = board.least(partial(next, repeat(start)), lambda equals: equals[-1])
+            assert found.score == min(node.score for node in nodes)
 
 
-@given(before=st.lists(scores, min_size=1, max_size=40), start=st.integers(0, 39))
-def test_of_equals_it_is_the_next_one_around_the_end(before: list[float], start: int) -> None:
-    start %= len(before)
-    nodes = scored(before)
-    found = Scoreboard(nodes).least(lambda: nodes[start])
-    from_there = [*nodes[start:], *nodes[:start]]
-    assert found is next(node for node in from_there if node.score == min(before))
-
-
-def test_equals_far_and_near_are_all_found() -> None:
-    rng = random.Random(3)
-    nodes = fleet.nodes(100)
+def test_all_equals_and_nobody_else_may_be_chosen() -> None:
+    nodes = scored([1.0, 0.5, 2.0, 0.5, 0.5] * 20)
     board = Scoreboard(nodes)
-    found = Counter(board.least(lambda: rng.choice(nodes)) for _ in range(20_000))
-    assert len(found) == 100
-    # Six standard deviations.
-    assert max(found.values()) < 200 + 6 * 200**0.5
+    offered: list[Sequence[Node]] = []
+
+    def chosen(equals: Sequence[Node]) -> Node:
+        offered.append(equals)
+        return equals[0]
+
+    board.least(lambda: nodes[0], chosen)
+    assert offered == [[node for node in nodes if node.score == 0.5]]
+
+
+def test_who_is_drawn_wins_among_equals() -> None:
+    nodes = scored([0.5] * 20)
+    assert Scoreboard(nodes).least(lambda: nodes[7], lambda equals: equals[0]) is nodes[7]

@@ -2,6 +2,7 @@
 
 import random
 from collections.abc import Sequence
+from functools import partial
 from weakref import WeakSet
 
 from ..model import Policy
@@ -36,9 +37,7 @@ class LeastRequest:
             here = all(node.place is not None and node.place.board is board for node in nodes)
             if here and all(node.quota is not None for node in board.places.keys() - nodes):
                 return board
-        # In random order: among equals the next one after a random start is taken, and neighbours must not be the same for
-        # every client.
-        board = Scoreboard(self._rng.sample(nodes, len(nodes)))
+        board = Scoreboard(nodes)
         self._boards.add(board)
         return board
 
@@ -46,7 +45,7 @@ class LeastRequest:
 class _LeastRequestPicker:
     """Searches scores that the nodes write down, not the nodes."""
 
-    __slots__ = ("_board", "_draw", "_nodes", "_others", "_rng")
+    __slots__ = ("_board", "_choose", "_draw", "_nodes", "_others")
 
     def __init__(self, board: Scoreboard, nodes: Sequence[Node], others: frozenset[Node], rng: random.Random) -> None:
         """`others` are on the board and not to be picked: they have a quota, and the score infinity unless it grants a pick."""
@@ -54,11 +53,11 @@ class _LeastRequestPicker:
         self._nodes = nodes
         self._others = others
         self._draw = draw(nodes, rng)
-        self._rng = rng
+        self._choose = partial(_by_share, rng)
 
     def pick(self, request: Request) -> Node:
         try:
-            node = self._board.least(self._drawn)
+            node = self._board.least(self._drawn, self._choose)
         except ValueError:
             # Another thread changed the least score since: anyone will do.
             return self._drawn()
@@ -72,5 +71,9 @@ class _LeastRequestPicker:
         return self._nodes[self._draw()]
 
     def _without_others(self) -> Node:
-        # The least of exponential draws is a draw by share.
-        return min(self._nodes, key=lambda node: (node.score, self._rng.expovariate(node.share)))
+        least = min(node.score for node in self._nodes)
+        return self._choose([node for node in self._nodes if node.score == least] or self._nodes)
+
+
+def _by_share(rng: random.Random, equals: Sequence[Node]) -> Node:
+    return equals[draw(equals, rng)()]

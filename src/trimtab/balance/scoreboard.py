@@ -6,10 +6,11 @@ of lists of floats are what Python does fastest.
 """
 
 from collections.abc import Callable, Sequence
-from itertools import chain
 from math import isqrt
 
 from .node import Node
+
+_MORE_DRAWS = 3
 
 
 class Scoreboard:
@@ -22,7 +23,7 @@ class Scoreboard:
     __slots__ = ("__weakref__", "_blocks", "_bounds", "_rows", "places")
 
     def __init__(self, nodes: Sequence[Node]) -> None:
-        """At least one node. A search passes them in this order."""
+        """At least one node."""
         width = isqrt(len(nodes))
         self._rows = [nodes[start : start + width] for start in range(0, len(nodes), width)]
         self._blocks = [[node.score for node in row] for row in self._rows]
@@ -35,8 +36,9 @@ class Scoreboard:
         for node, place in self.places.items():
             node.place = place
 
-    def least(self, among_equals: Callable[[], Node]) -> Node:
-        """The node of the least score; of several the first one from the one `among_equals` says, around the end.
+    def least(self, drawn: Callable[[], Node], chosen: Callable[[Sequence[Node]], Node]) -> Node:
+        """The node of the least score. Of several one that is `drawn` from all, or where those who are drawn do not have it,
+        the one that is `chosen` from those who do: where both go by the same shares, equals have chances by their shares.
 
         Raises ValueError if another thread changed the score since.
         """
@@ -49,20 +51,27 @@ class Scoreboard:
             if not equals:
                 bounds[index] = min(block)
             elif equals > 1 or bounds.count(least) > 1:
-                start = among_equals()
-                return start if start.score == least else self._next(self.places[start], least)
+                # Where equals are many one is soon drawn, mostly at once, and where they are few they are soon listed.
+                if (node := drawn()).score == least:
+                    return node
+                for _ in range(_MORE_DRAWS):
+                    if (node := drawn()).score == least:
+                        return node
+                return chosen(self._with(least))
             else:
                 return self._rows[index][block.index(least)]
 
-    def _next(self, start: "Place", least: float) -> Node:
-        first = start.position
-        for index in chain(range(start.index, len(self._rows)), range(start.index + 1)):
-            if self._bounds[index] == least:
-                scores = self._blocks[index][first:]
-                if least in scores:
-                    return self._rows[index][first + scores.index(least)]
-            first = 0
-        raise ValueError(f"nobody has the score {least} any more")
+    def _with(self, score: float) -> Sequence[Node]:
+        found = [
+            node
+            for bound, row in zip(self._bounds, self._rows, strict=True)
+            if bound == score
+            for node in row
+            if node.score == score
+        ]
+        if not found:
+            raise ValueError(f"nobody has the score {score} any more")
+        return found
 
 
 class Place:
