@@ -297,3 +297,16 @@ def test_fleets_without_zones_are_as_before() -> None:
     balancer = fleet.balancer()
     nodes = fleet.update(balancer, fleet.endpoints(4)).opened
     assert all(node.zone is None for node in nodes)
+
+
+def test_zones_are_compared_by_latency_also_when_nothing_is_in_flight() -> None:
+    client = Client(Policy(load="peak_ewma"))
+    nodes = client.assign((5_000, 2_500, 2_500))
+    client.call(200)
+    client.now += 1.0
+    assert not any(node.in_flight for node in nodes)
+    client.balancer.refresh()
+    # 10 ms everywhere: what an idle node is estimated to take is that, give or take what single calls say.
+    for node in nodes:
+        assert node.zone is not None
+        assert node.score * node.zone.gain + node.zone.base == pytest.approx(0.01, rel=0.3)

@@ -102,4 +102,7 @@ def _unfinished_s(nodes: Iterable[Node], now: float) -> float:
 def _unit(nodes: Sequence[Node], score: float) -> float:
     """What a few calls add to a score; `score` is that of all nodes together."""
     in_flight = sum(len(node.outstanding) for node in nodes)
-    return _FEW * (score / in_flight if score else sum(node.factor for node in nodes) / len(nodes))
+    if not score:
+        return _FEW * sum(node.factor for node in nodes) / len(nodes)
+    # Where latency is the load, idle nodes have a score too: about what a call adds to it.
+    return _FEW * score / (in_flight or len(nodes))
