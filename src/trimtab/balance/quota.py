@@ -111,8 +111,10 @@ class Rations:
         """
         for node in self.open.difference(limited):
             self.open.discard(node)
-            node.held = True
-            node.rescore()
+            # Without a quota it has answered since.
+            if node.quota is not None:
+                node.held = True
+                node.rescore()
         for node in limited:
             held = anybody_else and node not in self.open
             if node.held != held:
