@@ -15,15 +15,18 @@ from trimtab.control.catalog import Catalog
 from trimtab.control.census import Census
 from trimtab.control.conversation import Conversation
 from trimtab.control.metrics import Metrics
+from trimtab.control.progress import Progress
 from trimtab.control.resource_store import ResourceStore
 from trimtab.control.session import Session
 from trimtab.control.turn import Turn
 from trimtab.errors import ProtocolError
-from trimtab.xds.discovery import DiscoveryRequest
+from trimtab.xds.discovery import ClientNode, DiscoveryRequest
+from trimtab.xds.identifier import SEEN
 from trimtab.xds.resource_type import ENDPOINTS
 from trimtab.xds.sotw import StateOfTheWorld
 
 PAYMENTS = "payments.prod:8080"
+GARBAGE = b"\xff\xff\xff"
 
 
 class Context:
@@ -31,10 +34,12 @@ class Context:
 
     def __init__(self) -> None:
         self.written: list[bytes] = []
+        self.reads = 0
         self._reading: asyncio.Future[Any] | None = None
         self._writing: asyncio.Future[None] | None = None
 
     async def read(self) -> Any:
+        self.reads += 1
         self._reading = asyncio.get_running_loop().create_future()
         return await self._reading
 
@@ -72,7 +77,9 @@ class Held:
 
     def __init__(self) -> None:
         self.catalog, census, metrics = Catalog(), Census(), Metrics()
-        self.store = ResourceStore(self.catalog, census)
+        self.progress = Progress(ask_for_look=lambda: None)
+        self.progress.advance(10, 10)
+        self.store = ResourceStore(self.catalog, census, self.progress)
         self.store.apply(self.catalog.apply([service()], ()))
         self.change("10.0.0.1")
         self.session = Session("test", StateOfTheWorld(), self.store, census, metrics, only=None)
@@ -89,8 +96,9 @@ class Held:
     def change(self, address: str) -> None:
         self.store.apply(self.catalog.apply([endpoint_slice(endpoint(address))], ()))
 
-    async def ask(self, nonce: str = "") -> None:
-        await self.context.say(DiscoveryRequest(ENDPOINTS, (PAYMENTS,), nonce=nonce).serialize())
+    async def ask(self, nonce: str = "", seen: int = 0) -> None:
+        node = ClientNode(metadata={SEEN: str(seen)})
+        await self.context.say(DiscoveryRequest(ENDPOINTS, (PAYMENTS,), nonce=nonce, node=node).serialize())
 
     def told(self) -> list[list[str]]:
         responses = map(discovery_pb2.DiscoveryResponse.FromString, self.context.written)
@@ -156,10 +164,36 @@ async def test_a_broken_transport_ends_the_conversation(held: Held) -> None:
 
 
 async def test_a_client_that_breaks_the_protocol_is_heard_no_more(held: Held) -> None:
-    await held.context.say(b"\xff\xff\xff")
+    await held.context.say(GARBAGE)
     with pytest.raises(ProtocolError):
         await held.task
     assert held.context.written == []
+
+
+async def test_a_stream_ends_for_what_its_client_said_once_nothing_is_being_written(held: Held) -> None:
+    await held.ask()
+    await held.context.say(GARBAGE)
+    reads = held.context.reads
+    await held.context.say(GARBAGE)
+    assert held.context.reads == reads, "it is heard no more"
+    assert not held.task.done()
+    await held.context.take()
+    with pytest.raises(ProtocolError):
+        await held.task
+    assert held.told() == [["10.0.0.1"]]
+
+
+async def test_a_client_that_has_seen_more_waits_though_the_server_drains(held: Held) -> None:
+    held.draining.set()
+    held.session.wake()
+    await _settled()
+    await held.ask(seen=11)
+    assert held.context.written == []
+    held.progress.advance(11, 11)
+    await _settled()
+    assert held.told() == [["10.0.0.1"]]
+    await held.context.take()
+    assert held.task.done()
 
 
 async def test_a_client_that_goes_before_it_is_heard_leaves_nothing_in_the_store(held: Held) -> None:

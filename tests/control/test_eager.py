@@ -66,23 +66,26 @@ async def test_what_a_coroutine_raises_is_told_and_the_next_one_may_run(endings:
     assert endings.results == ["written"]
 
 
-async def test_to_close_gives_up_what_is_under_way(endings: Endings) -> None:
+async def test_what_is_let_go_runs_to_its_end_and_tells_nobody(endings: Endings) -> None:
     future, steps = asyncio.get_running_loop().create_future(), list[str]()
     endings.eager.run(_waiting(future, steps))
-    endings.eager.close()
+    endings.eager.let_go()
+    assert steps == ["begun"]
+    future.set_result("bytes")
     await asyncio.sleep(0)
-    assert future.cancelled()
     assert (steps, endings.results, endings.errors) == (["begun", "ended"], [], [])
 
 
-async def test_to_close_lets_a_coroutine_put_away_what_has_come_and_tells_nobody(endings: Endings) -> None:
-    future, put_away = asyncio.get_running_loop().create_future(), list[str]()
-
-    async def receiving() -> None:
-        put_away.append(await future)
-
-    endings.eager.run(receiving())
-    future.set_result("bytes")
-    endings.eager.close()
+async def test_what_is_let_go_may_fail_and_nobody_is_told(endings: Endings) -> None:
+    future, steps = asyncio.get_running_loop().create_future(), list[str]()
+    endings.eager.run(_waiting(future, steps))
+    endings.eager.let_go()
+    future.set_exception(ConnectionError("gone"))
     await asyncio.sleep(0)
-    assert (put_away, endings.results, endings.errors) == (["bytes"], [], [])
+    assert (steps, endings.results, endings.errors) == (["begun", "ended"], [], [])
+
+
+async def test_a_coroutine_that_waits_for_something_else_than_a_future_has_failed(endings: Endings) -> None:
+    endings.eager.run(asyncio.sleep(0))
+    assert [type(error) for error in endings.errors] == [AttributeError]
+    assert not endings.eager.busy

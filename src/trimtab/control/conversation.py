@@ -21,6 +21,7 @@ class Conversation:
         "_began",
         "_context",
         "_draining",
+        "_error",
         "_heard_out",
         "_over",
         "_push_time",
@@ -46,6 +47,8 @@ class Conversation:
         """Responses may be written."""
         self._waits = False
         """For its turn to write."""
+        self._error: Exception | None = None
+        """What ended it; it is heard no more."""
         self._heard_out = False
         """The client has closed its half."""
         self._began = 0.0
@@ -60,44 +63,52 @@ class Conversation:
             self._answering = True
             self.wake()
             await self._over
+            if self._error is not None:
+                raise self._error
         finally:
             # What waits for its turn yet must not reopen a session that is closed.
             self._over.cancel()
-            self._reader.close()
-            self._writer.close()
+            self._reader.let_go()
+            self._writer.let_go()
             # They hold each other, and so would stay until a collection, which is rare (`control/garbage.py`).
             del self._reader, self._writer
+            self._error = None
             self.session.wake = nobody
 
     def wake(self) -> None:
         """There may be something to say, or an end to make."""
-        if not self._answering:
-            self._asked.set()
-        elif not self._waits:
+        if self._answering and not self._waits:
             self._waits = True
             self._turn.speak(self)
 
     def _received(self, data: Any) -> None:
         if data is grpc.aio.EOF:
             self._heard_out = True
+            self._asked.set()
             self.wake()
             return
         self._turn.hear(self, data)
-        self._reader.run(self._context.read())
+        if self._error is None:
+            self._reader.run(self._context.read())
 
     def take_in(self, data: bytes) -> None:
         """A request has come."""
-        if self._over.done():
+        if self._over.done() or self._error is not None:
             return
         try:
             self.session.receive(data)
         except Exception as error:  # noqa: BLE001 - it ends this stream, and is told to whoever holds it
             self._failed(error)
+        self._asked.set()
 
     def next_response(self) -> bytes | None:
         """What to write; None: nothing, or not before what is being written is."""
         self._waits = False
         if self._over.done() or self._writer.busy:
+            return None
+        if self._error is not None:
+            # Only when nothing is being written: gRPC refuses to send a status while it sends the first response.
+            self._over.set_result(None)
             return None
         try:
             response = self.session.next_response()
@@ -118,11 +129,10 @@ class Conversation:
 
     def _written(self, _: None) -> None:
         self._push_time.add(time.monotonic() - self._began)
-        if self.session.stream.due or self._heard_out or self._draining.is_set():
+        if self.session.stream.due or self._heard_out or self._error is not None or self._draining.is_set():
             self.wake()
 
     def _failed(self, error: Exception) -> None:
-        self._answering = True
+        self._error = self._error or error
         self._asked.set()
-        if not self._over.done():
-            self._over.set_exception(error)
+        self.wake()

@@ -4,8 +4,6 @@ grpc.aio has a coroutine for every message that is read or written, and each wai
 turn of the event loop to start it, another to wake it, and an object that lives as long as the message (docs/adr/0012).
 """
 
-import asyncio
-import contextlib
 from collections.abc import Callable, Coroutine
 from typing import Any, Generic, TypeVar
 
@@ -15,14 +13,13 @@ T = TypeVar("T")
 class Eager(Generic[T]):
     """Runs one coroutine after the other, with the same ending for all of them."""
 
-    __slots__ = ("_coroutine", "_done", "_failed", "_waits_for")
+    __slots__ = ("_coroutine", "_done", "_failed")
 
     def __init__(self, done: Callable[[T], object], failed: Callable[[Exception], object]) -> None:
         """`done` is called with what a coroutine returns, `failed` with what it raises."""
-        self._done = done
-        self._failed = failed
+        self._done: Callable[[T], object] = done
+        self._failed: Callable[[Exception], object] = failed
         self._coroutine: Coroutine[Any, Any, T] | None = None
-        self._waits_for: asyncio.Future[Any] | None = None
 
     @property
     def busy(self) -> bool:
@@ -34,29 +31,26 @@ class Eager(Generic[T]):
         self._coroutine = coroutine
         self._go_on(None)
 
-    def close(self) -> None:
-        """Give up what is under way."""
-        coroutine, self._coroutine = self._coroutine, None
-        if coroutine is None:
-            return
-        if self._waits_for is not None and self._waits_for.done():
-            # What it waited for has come: it may have something to put away.
-            with contextlib.suppress(StopIteration, Exception):
-                coroutine.send(None)
-        elif self._waits_for is not None:
-            self._waits_for.cancel()
-        coroutine.close()
+    def let_go(self) -> None:
+        """Tell nobody what comes of what is under way.
+
+        It goes on to its end, which comes when gRPC is done with the call, and so frees what gRPC made for it: a coroutine of
+        grpc.aio that is closed while it waits leaves its message behind.
+        """
+        self._done = self._failed = _nobody
 
     def _go_on(self, _: object) -> None:
         if (coroutine := self._coroutine) is None:
             return
         try:
-            self._waits_for = future = coroutine.send(None)
+            coroutine.send(None).add_done_callback(self._go_on)
         except StopIteration as end:
             self._coroutine = None
             self._done(end.value)
         except Exception as error:  # noqa: BLE001 - whatever it is, it is told
             self._coroutine = None
             self._failed(error)
-        else:
-            future.add_done_callback(self._go_on)
+
+
+def _nobody(_: object) -> None:
+    """Whoever was to be told has gone."""
