@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import socket
 from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
@@ -99,11 +100,14 @@ class XdsServer:
 
     async def start(self, listen: str) -> int:
         """Listen; the port that was bound. Raises ServeError if the address cannot be had."""
+        # Asked first: when gRPC fails it writes lines of its own to stderr.
+        why = await _why_not(listen)
         try:
-            port = self._bind(listen)
+            port = 0 if why else self._bind(listen)
         except RuntimeError as error:
-            why = await _why_not(listen)
-            raise ServeError(f"cannot listen on {listen} for xDS: {why}; choose another with --listen") from error
+            why = str(error)
+        if why:
+            raise ServeError(f"cannot listen on {listen} for xDS: {why}; choose another with --listen")
         await self._server.start()
         return port
 
@@ -171,12 +175,21 @@ def _status(error: ProtocolError) -> grpc.StatusCode:
     return grpc.StatusCode.RESOURCE_EXHAUSTED if too_much else grpc.StatusCode.INVALID_ARGUMENT
 
 
-async def _why_not(listen: str) -> str:
-    """Why an address cannot be listened on. gRPC tells that to its own log only; a plain socket says it."""
+async def _why_not(listen: str) -> str | None:
+    """Why an address cannot be listened on; None: it can. gRPC tells that to its own log only; a plain socket says it."""
     host, _, port = listen.rpartition(":")
+    loop, why = asyncio.get_running_loop(), None
     try:
-        plain = await asyncio.get_running_loop().create_server(asyncio.Protocol, host.strip("[]"), int(port))
+        found = await loop.getaddrinfo(host.strip("[]"), int(port), type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
     except OSError as error:
         return error.strerror or str(error)
-    plain.close()
-    return "gRPC could not, though it is free now"
+    for family, kind, protocol, _, address in found:
+        # Bound only: who connected to a socket that listens for a moment would be turned away.
+        try:
+            with socket.socket(family, kind, protocol) as plain:
+                plain.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                plain.bind(address)
+                return None
+        except OSError as error:
+            why = error.strerror or str(error)
+    return why
