@@ -74,8 +74,10 @@ async def test_an_external_name_is_for_dns_and_nothing_is_wrong_with_that(tmp_pa
 
 
 async def test_a_slice_that_could_not_be_used_may_be_why_there_is_none(tmp_path: Path) -> None:
-    (tmp_path / "cluster.yaml").write_text(f"{SERVICE}---{SLICE.replace('addressType: IPv4', 'addressType: IPv5')}")
+    (tmp_path / "cluster.yaml").write_text(SERVICE)
     with serving(tmp_path) as control_plane:
+        (tmp_path / "cluster.yaml").write_text(f"{SERVICE}---{SLICE.replace('IPv4', 'IPv5')}")
+        control_plane.event("manifest problem, the last good state stays")
         ended = await run("endpoints", "payments.prod", "--admin", control_plane.admin)
     said = " ".join(ended.stdout.split())
     assert "no endpoints: every call fails" in said
