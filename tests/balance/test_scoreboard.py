@@ -33,17 +33,18 @@ def test_the_least_is_found_after_any_changes(data: st.DataObject, before: list[
             assert found.score == min(node.score for node in nodes)
 
 
-def test_all_equals_and_nobody_else_may_be_chosen() -> None:
-    nodes = scored([1.0, 0.5, 2.0, 0.5, 0.5] * 20)
-    board = Scoreboard(nodes)
-    offered: list[Sequence[Node]] = []
+@given(before=st.lists(scores, min_size=1, max_size=40), last=st.integers(0, 39))
+def test_nobody_but_equals_may_be_chosen(before: list[float], last: int) -> None:
+    nodes = scored(before)
+    offered: list[Node] = []
 
     def chosen(equals: Sequence[Node]) -> Node:
-        offered.append(equals)
+        offered.extend(equals)
         return equals[0]
 
-    board.least(lambda: nodes[0], chosen)
-    assert offered == [[node for node in nodes if node.score == 0.5]]
+    found = Scoreboard(nodes).least(lambda: nodes[last % len(nodes)], chosen)
+    assert {node.score for node in (found, *offered)} == {min(before)}
+    assert len(offered) == len(set(offered))
 
 
 def test_who_is_drawn_wins_among_equals() -> None:

@@ -1,8 +1,10 @@
 """The best score of all."""
 
 import random
-from collections.abc import Sequence
+from bisect import bisect
+from collections.abc import Callable, Sequence
 from functools import partial
+from itertools import accumulate
 from weakref import WeakSet
 
 from ..model import Policy
@@ -11,7 +13,7 @@ from .node import Node
 from .picker import Picker
 from .request import Request
 from .scoreboard import Scoreboard
-from .shares import draw
+from .shares import draw, even
 
 
 class LeastRequest:
@@ -53,7 +55,7 @@ class _LeastRequestPicker:
         self._nodes = nodes
         self._others = others
         self._draw = draw(nodes, rng)
-        self._choose = partial(_by_share, rng)
+        self._choose = partial(_evenly if even(nodes) else _by_share, rng.random)
 
     def pick(self, request: Request) -> Node:
         try:
@@ -75,5 +77,10 @@ class _LeastRequestPicker:
         return self._choose([node for node in self._nodes if node.score == least] or self._nodes)
 
 
-def _by_share(rng: random.Random, equals: Sequence[Node]) -> Node:
-    return equals[draw(equals, rng)()]
+def _evenly(uniform: Callable[[], float], equals: Sequence[Node]) -> Node:
+    return equals[int(uniform() * len(equals))]
+
+
+def _by_share(uniform: Callable[[], float], equals: Sequence[Node]) -> Node:
+    sums = list(accumulate([node.share for node in equals]))
+    return equals[bisect(sums, uniform() * sums[-1], 0, len(sums) - 1)]

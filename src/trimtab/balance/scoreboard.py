@@ -6,11 +6,14 @@ of lists of floats are what Python does fastest.
 """
 
 from collections.abc import Callable, Sequence
+from itertools import chain
 from math import isqrt
 
 from .node import Node
 
 _MORE_DRAWS = 3
+_LISTED = 2
+"""Blocks whose equals are listed: more would be evener, and slower."""
 
 
 class Scoreboard:
@@ -37,8 +40,9 @@ class Scoreboard:
             node.place = place
 
     def least(self, drawn: Callable[[], Node], chosen: Callable[[Sequence[Node]], Node]) -> Node:
-        """The node of the least score. Of several one that is `drawn` from all, or where those who are drawn do not have it,
-        the one that is `chosen` from those who do: where both go by the same shares, equals have chances by their shares.
+        """The node of the least score. Of several one that is `drawn` from all, or where the first ones who are drawn do not have
+        it, the one that is `chosen` from some who do, near the last of them. Where both go by the same shares, equals have
+        nearly chances by their shares.
 
         Raises ValueError if another thread changed the score since.
         """
@@ -51,24 +55,25 @@ class Scoreboard:
             if not equals:
                 bounds[index] = min(block)
             elif equals > 1 or bounds.count(least) > 1:
-                # Where equals are many one is soon drawn, mostly at once, and where they are few they are soon listed.
+                # Where equals are many one is soon drawn, mostly at once.
                 if (node := drawn()).score == least:
                     return node
                 for _ in range(_MORE_DRAWS):
                     if (node := drawn()).score == least:
                         return node
-                return chosen(self._with(least))
+                return chosen(self._with(least, self.places[node].index))
             else:
                 return self._rows[index][block.index(least)]
 
-    def _with(self, score: float) -> Sequence[Node]:
-        found = [
-            node
-            for bound, row in zip(self._bounds, self._rows, strict=True)
-            if bound == score
-            for node in row
-            if node.score == score
-        ]
+    def _with(self, score: float, start: int) -> Sequence[Node]:
+        found: list[Node] = []
+        listed = 0
+        for index in chain(range(start, len(self._rows)), range(start)):
+            if self._bounds[index] == score and score in (block := self._blocks[index]):
+                found += [node for node, its in zip(self._rows[index], block, strict=True) if its == score]
+                listed += 1
+                if listed == _LISTED:
+                    break
         if not found:
             raise ValueError(f"nobody has the score {score} any more")
         return found
