@@ -178,3 +178,11 @@ def test_a_client_is_told_its_zone_with_its_endpoints(client: Client) -> None:
     said = read_identifier(client.told)
     assert said is not None
     assert said.zone == "a"
+
+
+def test_who_follows_a_service_by_name_and_all_clusters_hears_of_a_change_once(client: Client) -> None:
+    client.ask(type_url=CLUSTERS)
+    client.ask(PAYMENTS)
+    client.apply(endpoint_slice(endpoint("10.0.0.2")))
+    for kind in ("cds", "eds"):
+        assert client.metrics.registry.get_sample_value("trimtab_xds_coalesced_changes_total", {"type": kind}) == 0

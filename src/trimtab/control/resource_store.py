@@ -166,7 +166,9 @@ class ResourceStore:
     def _followers_of_all(self, subject: Hashable) -> Iterable[tuple[Watcher, Hashable]]:
         # Whoever follows every cluster is not disturbed by other forms of a service's name, nor when clients are counted.
         served = (watchers for type_url, watchers in self._watchers_of_all.items() if self.name_of(type_url, subject))
-        return [(watcher, subject) for watcher in set[Watcher]().union(*served)]
+        # Once is enough for those who follow it by name too.
+        others = set[Watcher]().union(*served).difference(self._watchers.get(subject, ()))
+        return [(watcher, subject) for watcher in others]
 
     def watch(self, subject: Hashable, watcher: Watcher) -> None:
         """Call `watcher` whenever `subject` changes."""
