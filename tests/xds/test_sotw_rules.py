@@ -82,6 +82,14 @@ def test_after_a_nack_the_same_content_is_not_sent_again(client: SotwClient) -> 
     assert client.responses() == []
 
 
+def test_a_nack_that_is_repeated_asks_for_nothing(client: SotwClient) -> None:
+    client.ask(A)
+    client.response()
+    client.ask(A, error="I do not like it")
+    client.ask(A, error="I do not like it")
+    assert client.responses() == []
+
+
 def test_after_a_nack_a_changed_resource_is_sent(client: SotwClient) -> None:
     client.ask(A)
     client.response()

@@ -40,6 +40,17 @@ def test_after_a_name_nothing_named_means_nothing() -> None:
     assert client.responses() == []
 
 
+def test_a_name_in_a_stale_request_counts_too() -> None:
+    client = SotwClient(Shelf(A), CLUSTERS)
+    client.ask()
+    client.response()
+    client.ask(A, nonce="")
+    client.ask()
+    client.shelf.put(A, "2")
+    client.changed(A)
+    assert client.responses() == []
+
+
 def test_a_star_counts_as_a_name_so_that_nothing_named_later_means_nothing() -> None:
     client = SotwClient(Shelf(A), CLUSTERS)
     client.ask("*")

@@ -33,15 +33,17 @@ class StateOfTheWorld:
         Before the first response none is stale, even with a nonce that was kept from another stream.
         """
         delivery = subscription.delivery
+        # Said is said, however late it comes: to name nothing later means nothing.
+        subscription.ever_named |= bool(request.names)
         if delivery.nonce and request.nonce != delivery.nonce:
             return
         is_answer = delivery.answered(request.nonce, request.error, now)
         subscription.repeated = repeatable_part(request)
         before = subscription.names
         subscription.replace(_names(request, subscription), everything)
-        subscription.ever_named |= bool(request.names)
-        # The same names again, and not as an ACK: Envoy asks so after a cluster changed, and waits for the answer.
-        if delivery.nonce and not is_answer and subscription.names == before:
+        # The same names again, and not as an ACK: Envoy asks so after a cluster changed, and waits for the answer. Who refuses
+        # again what it refused already waits for nothing.
+        if delivery.nonce and not is_answer and request.error is None and subscription.names == before:
             subscription.owe_again()
 
     @staticmethod
