@@ -1,4 +1,5 @@
 import itertools
+import weakref
 from collections.abc import Hashable
 
 import msgspec
@@ -12,7 +13,7 @@ from trimtab.control.census import Census
 from trimtab.control.kubernetes import Object
 from trimtab.control.readiness import Readiness
 from trimtab.control.resource_store import ResourceStore
-from trimtab.model import Assignment, ServiceRef
+from trimtab.model import Assignment, Locality, ServiceRef
 from trimtab.xds.assignment import decode_assignment
 from trimtab.xds.dialect import Dialect
 from trimtab.xds.discovery import ClientNode
@@ -221,3 +222,20 @@ def test_nothing_is_known_any_more_of_a_service_that_is_gone() -> None:
     assert shop.store.repaired
     shop.store.apply(shop.catalog.apply((), [service().key]))
     assert shop.store.repaired == {}
+
+
+def test_what_a_client_says_is_kept_only_as_far_as_it_may_mean_something() -> None:
+    shop = Shop(service(), endpoint_slice(endpoint("10.0.0.1")))
+    endless = "x" * 1_000_000
+    node = ClientNode(locality=Locality(zone=endless), metadata={"NAMESPACE": endless, "NODE_NAME": endless})
+    audience = shop.store.audience(node)
+    assert max(map(len, (audience.namespace, audience.zone, audience.node))) == 253
+    asked = weakref.ref(name := Name(endless))
+    assert shop.store.subject(ENDPOINTS, name, audience) is None
+    assert shop.store.get(ENDPOINTS, name, audience) is None
+    del name
+    assert asked() is None
+
+
+class Name(str):
+    """Text of which one can tell whether anybody keeps it."""

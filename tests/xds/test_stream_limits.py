@@ -5,7 +5,7 @@ import pytest
 from tests.xds.shelf import DeltaClient, Shelf, SotwClient
 from trimtab.errors import LimitExceeded
 from trimtab.xds.server_stream import TYPES_MAX
-from trimtab.xds.subscription import NAMES_MAX
+from trimtab.xds.subscription import NAMES_MAX, NAMES_SIZE_MAX
 
 MANY = tuple(f"s{index}.default:80" for index in range(NAMES_MAX))
 
@@ -41,3 +41,13 @@ def test_a_stream_may_ask_for_many_types_but_not_for_any_number() -> None:
         client.ask("a", type_url=f"type.googleapis.com/type-{index}", nonce="")
     with pytest.raises(LimitExceeded, match=f"more than {TYPES_MAX} resource types"):
         client.ask("a", type_url="type.googleapis.com/one-more", nonce="")
+
+
+def test_long_names_count_by_their_length_for_as_long_as_they_are_asked_for() -> None:
+    client = DeltaClient(Shelf())
+    long = tuple(f"!{index}" * (NAMES_SIZE_MAX // 8) for index in range(5))
+    client.ask(*long[:4])
+    client.ask(long[0], long[0])
+    client.ask(long[4], unsubscribe=(long[0], long[0]))
+    with pytest.raises(LimitExceeded, match=f"more than {NAMES_SIZE_MAX} characters"):
+        client.ask(long[0])

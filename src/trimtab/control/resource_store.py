@@ -36,6 +36,8 @@ log = structlog.get_logger(__name__)
 _REPAIRS_LOGGED = 5
 """In one line; `trimtab endpoints` shows all of them."""
 
+_NAME_LENGTH_MAX = 253
+"""Of any object in Kubernetes. What a client calls its zone is kept with every service it follows, and must not fill memory."""
 _TOLD_MAX = 4_096
 """How many are kept ready: who follows more than that in one turn is told no slower than it takes to look."""
 
@@ -199,10 +201,10 @@ class ResourceStore:
 
     def audience(self, node: ClientNode) -> Audience:
         return Audience(
-            namespace=node.metadata.get("NAMESPACE") or "default",
+            namespace=node.metadata.get("NAMESPACE", "")[:_NAME_LENGTH_MAX] or "default",
             dialect=Dialect.of(node.user_agent),
-            zone=client_zone(node, self._catalog),
-            node=client_node(node, self._catalog),
+            zone=client_zone(node, self._catalog)[:_NAME_LENGTH_MAX],
+            node=client_node(node, self._catalog)[:_NAME_LENGTH_MAX],
             client=node.id,
         )
 
@@ -290,13 +292,18 @@ class ResourceStore:
         return self._census.shares(str(replace(port, subset=subset)))
 
 
-@lru_cache(maxsize=16_384)
 def _meaning(name: str, namespace: str) -> tuple[ServiceRef | None, Subset | None]:
     """The service that a client of `namespace` means, and which part of it. What changes a service may change any part."""
     try:
-        ref = ServiceRef.parse(name).within(namespace)
+        return _meant(name, namespace)
     except TargetError:
+        # Not kept: what means nothing may be a megabyte long.
         return None, None
+
+
+@lru_cache(maxsize=16_384)
+def _meant(name: str, namespace: str) -> tuple[ServiceRef, Subset | None]:
+    ref = ServiceRef.parse(name).within(namespace)
     return ref.whole, ref.subset
 
 

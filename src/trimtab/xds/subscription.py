@@ -18,6 +18,8 @@ _ABSENT = ""
 
 NAMES_MAX = 50_000
 """How many names one subscription may hold: a cluster has at most 10,000 services as Kubernetes is tested, with a few ports each."""
+NAMES_SIZE_MAX = 16 << 20
+"""How many characters they may have together: a request may hold names of a megabyte, and one stream must not fill memory."""
 _GIVEN_UP_KEPT = 1_000
 """So that a client that answers nothing cannot fill memory by changing its mind."""
 
@@ -50,6 +52,7 @@ class Subscription:
         "_held",
         "_owed",
         "_put_off",
+        "_size",
         "_whole",
         "changed_at",
         "delivery",
@@ -67,6 +70,8 @@ class Subscription:
         self._whole = whole
         self.names: frozenset[str] = frozenset()
         """Replaced, never changed, so that an ACK of thousands of names costs no copy of them."""
+        self._size = 0
+        """Characters of all names."""
         self.wildcard = False
         self.started = False
         """Whether a request for this type was taken in."""
@@ -112,6 +117,11 @@ class Subscription:
             self._owed.update(dict.fromkeys(everything))
             self._recall()
         if named:
+            self._size += sum(map(len, named.keys() - self.names))
+            if self._size > NAMES_SIZE_MAX:
+                raise LimitExceeded(
+                    f"names of {self.type_url} with more than {NAMES_SIZE_MAX} characters on one stream"
+                )
             self.names = self.names.union(named)
             self._owed.update(named)
 
@@ -121,6 +131,7 @@ class Subscription:
             self._drop_wildcard()
         dropped = [name for name in names if name in self.names]
         self.names = self.names.difference(dropped)
+        self._size -= sum(map(len, dict.fromkeys(dropped)))
         for name in dropped:
             # Where a wildcard stays, the client must be told what it still gets (xDS, "Unsubscribing").
             if self.wildcard:
