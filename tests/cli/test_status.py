@@ -16,6 +16,7 @@ from tests.control.test_manifests import SERVICE, SLICE
 from tests.control.xds_client import XdsClient, addresses
 from tests.ports import HeldPort
 from trimtab.control.status import Problems, Status
+from trimtab.xds.discovery import DiscoveryRequest
 
 PAYMENTS = "payments.prod:8080"
 
@@ -67,6 +68,19 @@ async def test_a_refusal_is_shown_in_the_clients_own_words(running: Serving) -> 
         # Nobody's words drive the operator's terminal.
         assert "\x1b" not in ended.stdout
         assert running.event("a client refused what it was sent")["node"] == "test"
+
+
+async def test_nothing_that_a_client_calls_something_drives_the_terminal(running: Serving) -> None:
+    async with XdsClient(running.xds, PAYMENTS, zone="\x1b[31mz") as client:
+        await client.response()
+        await client.call.write(DiscoveryRequest("type/\x1b[32m" + "y" * 5000).serialize())
+        await client.response()
+        table = await run("status", "--admin", running.admin)
+        assert "type/" in table.stdout
+        assert "\x1b" not in table.stdout
+        report = await run("endpoints", PAYMENTS, "--admin", running.admin)
+        assert "subscribers by zone: \N{REPLACEMENT CHARACTER}[31mz 1" in report.stdout
+        assert max(map(len, (await status(running))["clients"][0]["types"])) == 1000
 
 
 async def test_who_cannot_be_kept_on_a_node_is_named(manifests: Path) -> None:

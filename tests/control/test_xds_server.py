@@ -114,6 +114,14 @@ async def test_garbage_ends_its_own_stream_and_no_other(control: Control) -> Non
         assert addresses(await honest.response()) == {PAYMENTS: ["10.0.0.2"]}
 
 
+async def test_why_a_stream_was_ended_is_told_however_much_was_said(control: Control) -> None:
+    async with grpc.aio.insecure_channel(control.address) as channel:
+        call: Any = channel.stream_stream(f"/{EDS_SERVICE}/{STREAM_ENDPOINTS}")()
+        await call.write(DiscoveryRequest("x" * 500_000, (PAYMENTS,)).serialize())
+        assert await call.code() is grpc.StatusCode.INVALID_ARGUMENT
+        assert (await call.details()).startswith("a request for xxx")
+
+
 async def test_who_asks_for_too_much_is_told_so_and_no_other_is_harmed(
     control: Control, monkeypatch: pytest.MonkeyPatch
 ) -> None:

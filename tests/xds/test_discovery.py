@@ -85,6 +85,15 @@ def test_any_bytes_either_parse_or_are_a_protocol_error(data: bytes) -> None:
         assert "DiscoveryRequest" in str(error)
 
 
+def test_what_a_client_says_of_itself_is_kept_to_a_length_that_can_be_shown() -> None:
+    message = discovery_pb2.DiscoveryRequest()
+    for field in ("id", "cluster", "user_agent_name", "user_agent_version"):
+        setattr(message.node, field, "x" * 100_000)
+    node = DiscoveryRequest.parse(message.SerializeToString()).node
+    assert node is not None
+    assert {len(text) for text in (node.id, node.cluster, node.user_agent, node.user_agent_version)} == {1000}
+
+
 def test_the_version_of_an_envoy_is_its_build_version() -> None:
     message = discovery_pb2.DiscoveryRequest()
     version = message.node.user_agent_build_version.version

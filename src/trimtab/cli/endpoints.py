@@ -173,4 +173,4 @@ def _print_no_slices(report: EndpointsReport, out: Console) -> None:
 
 
 def _counts(counts: dict[str, int]) -> str:
-    return ", ".join(f"{zone or 'unknown'} {count}" for zone, count in sorted(counts.items())) or "none"
+    return ", ".join(f"{plain(zone) or 'unknown'} {count}" for zone, count in sorted(counts.items())) or "none"

@@ -60,7 +60,7 @@ def _print(answer: Status) -> None:
     if not answer.clients:
         return
     types = list(dict.fromkeys(short for client in answer.clients for short in client.types))
-    clients = table("client", "kind", "version", "zone", "connected", *types)
+    clients = table("client", "kind", "version", "zone", "connected", *map(plain, types))
     for client in answer.clients:
         clients.add_row(*_row(client), *(_cell(client.types.get(short)) for short in types))
     out.print()

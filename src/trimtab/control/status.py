@@ -111,7 +111,7 @@ def _client_status(session: Session, now: float) -> ClientStatus:
         peer=session.peer,
         age_s=now - session.opened_at,
         types={
-            SHORT_NAMES.get(type_url, type_url): _type_status(asked.get(type_url), session, now)
+            SHORT_NAMES.get(type_url, type_url[:_TEXT_SHOWN]): _type_status(asked.get(type_url), session, now)
             for type_url in dict.fromkeys([*PUSH_ORDER, *asked])
         },
     )

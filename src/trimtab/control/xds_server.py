@@ -56,6 +56,8 @@ OPTIONS = (
     # A second server on the same port must fail, not share it.
     ("grpc.so_reuseport", 0),
 )
+_TEXT_TOLD = 1_000
+"""Characters of why a stream was ended."""
 
 _DIALECTS: dict[str, dict[str, tuple[Wire, str | None]]] = {
     ADS_SERVICE: {
@@ -150,8 +152,10 @@ class XdsServer:
                     await Conversation(session, context, self._turn, self._draining, self._metrics).hold()
             except ProtocolError as error:
                 self._metrics.protocol_errors.inc()
-                log.warning("stream ended: the client broke the protocol", peer=session.peer, why=str(error))
-                await context.abort(_status(error), str(error))
+                # It may repeat what the client sent, and clients accept no status beyond their limit of metadata.
+                why = str(error)[:_TEXT_TOLD]
+                log.warning("stream ended: the client broke the protocol", peer=session.peer, why=why)
+                await context.abort(_status(error), why)
 
         return serve
 

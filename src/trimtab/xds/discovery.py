@@ -21,6 +21,8 @@ NOT_FOUND = 5
 """`google.rpc.Code.NOT_FOUND`."""
 INVALID_ARGUMENT = 3
 """`google.rpc.Code.INVALID_ARGUMENT`."""
+_TEXT_KEPT = 1_000
+"""Characters of each thing that a client says of itself: it is shown and logged."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,11 +176,11 @@ def decode_node(node: Any) -> ClientNode:
         if value.WhichOneof("kind") == "string_value"
     }
     return ClientNode(
-        id=node.id,
-        cluster=node.cluster,
+        id=node.id[:_TEXT_KEPT],
+        cluster=node.cluster[:_TEXT_KEPT],
         locality=Locality(node.locality.region, node.locality.zone, node.locality.sub_zone),
-        user_agent=node.user_agent_name,
-        user_agent_version=node.user_agent_version or _build_version(node.user_agent_build_version),
+        user_agent=node.user_agent_name[:_TEXT_KEPT],
+        user_agent_version=node.user_agent_version[:_TEXT_KEPT] or _build_version(node.user_agent_build_version),
         metadata=MappingProxyType(strings),
     )
 
