@@ -223,6 +223,20 @@ def test_a_watch_that_is_refused_again_and_again_ends_in_a_look() -> None:
     assert "sendInitialEvents" in mirror.ask().query
 
 
+@pytest.mark.parametrize("failure", [Failure("internal", 500), Failure("not yet", 504, "ResourceVersionTooLarge")])
+def test_a_list_that_is_no_stream_is_the_way_out_where_every_stream_is_refused(failure: Failure) -> None:
+    """A watch cache that lags behind etcd for good refuses each of them, after some seconds."""
+    mirror = reflector()
+    for _ in range(3):
+        assert "sendInitialEvents" in mirror.ask().query
+        mirror.failed(failure)
+    assert dict(mirror.ask().query) == {"limit": "100"}
+    mirror.page(page(part("a", "3")))
+    # It may have caught up by the next time.
+    mirror.failed(Failure("too old", 410, "Expired"))
+    assert "sendInitialEvents" in mirror.ask().query
+
+
 def test_an_overloaded_server_is_not_asked_for_everything() -> None:
     mirror = synced()
     for status in (429, 503, None, 429, 503, None):

@@ -22,7 +22,7 @@ _WATCH_S = (60, 120)
 _BRIEF_S = 5.0
 """A watch that the server ends earlier than this without having said anything is not a good sign."""
 _PATIENCE = 3
-"""After how many refusals in a row to start over with a look at everything."""
+"""After how many refusals in a row to start over with a look at everything, or to look in the other way."""
 _NOT_ABOUT_THE_REQUEST = frozenset({401, 403, 429, 503})
 """HTTP statuses that say nothing about the resource version or page that was asked for."""
 
@@ -160,7 +160,8 @@ class Reflector:
     def _start_over(self) -> None:
         if self._phase is _Phase.FOLLOW and self._can_stream:
             self._phase, self._refusals = _Phase.LOOK_AT_STREAM, 0
-        elif self._phase is not _Phase.LOOK_AT_STREAM:
+        elif self._phase is not _Phase.LOOK_AT_STREAM or self._refusals >= _PATIENCE:
+            # A cache that does not catch up refuses every stream and no list (KEP-3157; client-go falls back likewise).
             self.look_again()
 
     def _answered(self) -> None:
