@@ -91,6 +91,46 @@ async def test_writes_that_do_not_fit(api: ApiServer) -> None:
     assert answer.status == 415
 
 
+async def test_a_write_that_changes_nothing_is_none(api: ApiServer) -> None:
+    first = await api.put(endpoint_slice("10.0.0.1"))
+    assert version(await api.put(endpoint_slice("10.0.0.1"))) == version(first)
+    unchanged = await api.request("PATCH", f"{SLICES}/payments-1", {"metadata": {"labels": {"absent": None}}})
+    assert version(unchanged) == version(first)
+
+
+async def test_what_a_slice_may_not_say(api: ApiServer) -> None:
+    answer = await api.ask("POST", SLICES, endpoint_slice("10.0.0.1", "127.0.0.1"))
+    assert said(answer) == (422, "Invalid", 422)
+    assert [cause["field"] for cause in answer.body["details"]["causes"]] == ["endpoints[1].addresses[0]"]
+    await api.put(endpoint_slice("10.0.0.1"))
+    answer = await api.ask("PUT", f"{SLICES}/payments-1", {**endpoint_slice("fd00::1"), "addressType": "IPv6"})
+    assert said(answer) == (422, "Invalid", 422)
+    assert [cause["field"] for cause in answer.body["details"]["causes"]] == ["addressType"]
+
+
+async def test_a_namespace_that_ends_takes_nothing_more(api: ApiServer) -> None:
+    """Its status is that of a missing permission; what is there stays, for nobody here empties it."""
+    await api.put(endpoint_slice("10.0.0.1"))
+    await api.request("DELETE", "/api/v1/namespaces/prod")
+    answer = await api.ask("POST", SLICES, endpoint_slice("10.0.0.2", name="payments-2"))
+    assert said(answer) == (403, "Forbidden", 403)
+    assert [cause["reason"] for cause in answer.body["details"]["causes"]] == ["NamespaceTerminating"]
+    assert len((await api.ask("GET", SLICES)).body["items"]) == 1
+
+
+async def test_a_token_of_a_service_account_lives_for_ten_minutes_at_least(api: ApiServer) -> None:
+    account = {"kind": "ServiceAccount", "apiVersion": "v1", "metadata": {"name": "a", "namespace": "prod"}}
+    await api.put(account)
+    path = "/api/v1/namespaces/prod/serviceaccounts/a/token"
+    wanted = {"kind": "TokenRequest", "apiVersion": "authentication.k8s.io/v1"}
+    answer = await api.ask("POST", path, {**wanted, "spec": {"expirationSeconds": 599}})
+    assert said(answer) == (422, "Invalid", 422)
+    made = await api.request("POST", path, {**wanted, "spec": {"expirationSeconds": 600}})
+    answer = await api.ask("GET", SERVICES, token=made["status"]["token"])
+    assert said(answer) == (403, "Forbidden", 403)
+    assert 'User "system:serviceaccount:prod:a" cannot list resource "services"' in answer.body["message"]
+
+
 async def test_options_that_do_not_go_together(api: ApiServer) -> None:
     for query in (
         {"resourceVersionMatch": "NotOlderThan"},
@@ -98,7 +138,9 @@ async def test_options_that_do_not_go_together(api: ApiServer) -> None:
         {"watch": "true", "sendInitialEvents": "true"},
         {"watch": "true", "resourceVersionMatch": "NotOlderThan"},
     ):
-        assert said(await api.ask("GET", at(SERVICES, **query))) == (422, "Invalid", 422), query
+        refused = await api.ask("GET", at(SERVICES, **query))
+        assert said(refused) == (422, "Invalid", 422), query
+        assert refused.body["message"].startswith('ListOptions.meta.k8s.io "" is invalid: ')
 
 
 async def test_a_version_that_is_not_yet(api: ApiServer) -> None:

@@ -17,7 +17,17 @@ from aiohttp import web
 from .fake_access import Access
 from .fake_ask import Ask, without_type
 from .fake_pages import Pages
-from .fake_status import Refused, expired, invalid_options, no_such_resource, not_found, too_large, too_many_requests
+from .fake_status import (
+    Refused,
+    expired,
+    invalid,
+    invalid_options,
+    no_such_resource,
+    not_found,
+    too_large,
+    too_many_requests,
+    unknown_patch,
+)
 from .fake_store import API_VERSIONS, Expired, FakeStore, Json, encode
 from .fake_writer import Writer
 from .fake_writes import create, delete, patch, replace
@@ -274,10 +284,7 @@ class FakeApiServer:
         match = request.match_info
         key = (self._check(request, "patch"), match["name"])
         if request.content_type != "application/merge-patch+json":
-            known = "application/json-patch+json, application/merge-patch+json, application/apply-patch+yaml"
-            raise Refused(
-                415, f"the body of the request was in an unknown format - accepted media types include: {known}"
-            )
+            raise unknown_patch()
         change, status = await request.json(), match.get("subresource") == "status"
         return self._written(patch(self.store, match["resource"], key, change, status=status))
 
@@ -292,8 +299,13 @@ class FakeApiServer:
         namespace, name = self._check(request, "create"), match["name"]
         if (namespace, name) not in self.store.objects["serviceaccounts"]:
             raise not_found("serviceaccounts", name)
+        asked = await request.json()
+        expiration_s = asked["spec"].get("expirationSeconds", 3600)
+        if expiration_s < 600:
+            why = f"Invalid value: {expiration_s}: may not specify a duration less than 10 minutes"
+            raise invalid("TokenRequest.authentication.k8s.io", "", "spec.expirationSeconds", why)
         token = self.access.token_for(namespace, name)
-        return _json({**await request.json(), "status": {"token": token}}, 201)
+        return _json({**asked, "status": {"token": token}}, 201)
 
     async def _readyz(self, _: web.Request) -> web.StreamResponse:
         return web.Response(text="ok")

@@ -56,5 +56,5 @@ def _read(token: str) -> tuple[int, list[str]]:
     try:
         revision, after = json.loads(base64.urlsafe_b64decode(token))
     except ValueError as error:
-        raise Refused(400, f"continue key is not valid: {error}") from error
+        raise Refused(400, f"invalid continue token: continue key is not valid: {error}") from error
     return revision, after

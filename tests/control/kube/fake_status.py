@@ -69,6 +69,12 @@ def unauthorized() -> Refused:
     return Refused(401, "Unauthorized")
 
 
+def unknown_patch() -> Refused:
+    known = [f"application/{name}" for name in ("json-patch+json", "merge-patch+json", "strategic-merge-patch+json")]
+    listed = ", ".join([*known, "application/apply-patch+yaml"])
+    return Refused(415, f"the body of the request was in an unknown format - accepted media types include: {listed}")
+
+
 def no_such_resource() -> Refused:
     return Refused(404, "the server could not find the requested resource")
 
@@ -79,20 +85,40 @@ def forbidden(user: str, verb: str, resource: str, namespace: str, name: str = "
     what = f'{qualified(plain)} "{name}"' if name else qualified(plain)
     where = f'in the namespace "{namespace}"' if namespace else "at the cluster scope"
     asked = f'User "{user}" cannot {verb} resource "{resource}" in API group "{group_of(plain)}" {where}'
-    return Refused(403, f"{what} is forbidden: {asked}", details={"kind": plain})
+    return Refused(403, f"{what} is forbidden: {asked}", details=about(plain, name))
+
+
+def namespace_terminating(resource: str, name: str, namespace: str) -> Refused:
+    """What the admission of NamespaceLifecycle answers to whoever creates something."""
+    why = f"unable to create new content in namespace {namespace} because it is being terminated"
+    message = f"namespace {namespace} is being terminated"
+    cause = {"reason": "NamespaceTerminating", "message": message, "field": "metadata.namespace"}
+    what = f'{qualified(resource)} "{name}" is forbidden: {why}'
+    return Refused(403, what, details={**about(resource, name), "causes": [cause]})
 
 
 def not_found(resource: str, name: str) -> Refused:
-    return Refused(404, f'{qualified(resource)} "{name}" not found', details={"name": name, "kind": resource})
+    return Refused(404, f'{qualified(resource)} "{name}" not found', details=about(resource, name))
 
 
 def already_exists(resource: str, name: str) -> Refused:
-    return Refused(409, f'{qualified(resource)} "{name}" already exists', "AlreadyExists")
+    return Refused(
+        409, f'{qualified(resource)} "{name}" already exists', "AlreadyExists", details=about(resource, name)
+    )
 
 
 def conflict(resource: str, name: str) -> Refused:
     why = "the object has been modified; please apply your changes to the latest version and try again"
-    return Refused(409, f'Operation cannot be fulfilled on {qualified(resource)} "{name}": {why}')
+    message = f'Operation cannot be fulfilled on {qualified(resource)} "{name}": {why}'
+    return Refused(409, message, details=about(resource, name))
+
+
+def invalid(kind: str, name: str, field: str, why: str) -> Refused:
+    """`kind` has its group behind it."""
+    plain, _, group = kind.partition(".")
+    cause = {"reason": "FieldValueInvalid", "message": why, "field": field}
+    details = {"name": name, "group": group, "kind": plain, "causes": [cause]}
+    return Refused(422, f'{kind} "{name}" is invalid: {field}: {why}', details=_said(details))
 
 
 def expired(asked: int, oldest: int) -> Refused:
@@ -103,7 +129,9 @@ def expired_page(token: str) -> Refused:
     """`token` goes on with what there is by now."""
     message = (
         "The provided continue parameter is too old to display a consistent list result. You can start a new list without the "
-        "continue parameter, or use the continue token in this response to retrieve the remainder of the results."
+        "continue parameter, or use the continue token in this response to retrieve the remainder of the results. Continuing with the "
+        "provided token results in an inconsistent list - objects that were created, modified, or deleted between the time the first "
+        "chunk was returned and now may show up in the list."
     )
     return Refused(410, message, metadata={"continue": token})
 
@@ -118,6 +146,15 @@ def invalid_options(field: str, why: str) -> Refused:
     cause = {"reason": "FieldValueForbidden", "message": f"Forbidden: {why}", "field": field}
     return Refused(
         422,
-        f"ListOptions.meta.k8s.io is invalid: {field}: Forbidden: {why}",
+        f'ListOptions.meta.k8s.io "" is invalid: {field}: Forbidden: {why}',
         details={"group": "meta.k8s.io", "kind": "ListOptions", "causes": [cause]},
     )
+
+
+def about(resource: str, name: str) -> Json:
+    """The details of a Status: what it is about."""
+    return _said({"name": name, "group": group_of(resource), "kind": resource})
+
+
+def _said(fields: Json) -> Json:
+    return {name: value for name, value in fields.items() if value}

@@ -114,6 +114,18 @@ async def test_without_permission_it_says_the_missing_rule_and_serves_on() -> No
             assert follower.source.connected
 
 
+async def test_a_namespace_that_ends_is_no_missing_permission() -> None:
+    namespace = {"kind": "Namespace", "metadata": {"name": "prod"}, "status": {"phase": "Terminating"}}
+    async with fake_api_server(namespace, service(), service("orders", "shop")) as api, following(api.url) as follower:
+        follower.source.report({PAYMENTS: "no such field"})
+        follower.source.report({PAYMENTS: "no such field", ("shop", "orders"): "no such field"})
+        # The one there can be is not held up by the one there cannot.
+        await follower.until(lambda: bool(events(api)))
+        assert not said(follower)
+        (raised,) = events(api)
+        assert raised["involvedObject"]["namespace"] == "shop"
+
+
 async def test_an_api_server_with_too_much_to_do_is_asked_again() -> None:
     async with fake_api_server(service()) as api, following(api.url) as follower:
         api.fail("events", Fault(status=503), Fault(status=500))

@@ -14,7 +14,7 @@ from ..kubernetes import Service
 from ..references import ServiceKey
 from .api_client import ApiClient
 from .events import EventBook, Occurrence, event, once_more
-from .messages import Failure, Unanswered
+from .messages import NAMESPACE_TERMINATING, Failure, Unanswered
 
 log = structlog.get_logger(__name__)
 
@@ -92,13 +92,13 @@ class EventSender:
 
     def _failed(self, failure: Failure) -> float | None:
         """After how many seconds to try again; None: never."""
+        if failure.reason == NAMESPACE_TERMINATING or failure.status in _HOPELESS:
+            log.warning("event refused", why=failure.message)
+            return None
         if failure.status == 403:
             problem = f"no permission to raise Events ({failure.message}); add this rule to the ClusterRole: {_RULE}"
             if not self.problem:
                 log.warning("events cannot be raised, policies that are refused are only logged", why=problem)
             self.problem = problem
             return _DENIED_RETRY_S
-        if failure.status in _HOPELESS:
-            log.warning("event refused", why=failure.message)
-            return None
         return max(failure.retry_after_s, self._backoff.next_s())

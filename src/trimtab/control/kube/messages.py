@@ -15,6 +15,10 @@ from ..kubernetes import Object, ObjectKey
 from .kinds import Kind
 
 INITIAL_EVENTS_END = "k8s.io/initial-events-end"
+NAMESPACE_TERMINATING = "NamespaceTerminating"
+"""Why nothing can be created in a namespace any more; the status is that of a missing permission."""
+_TELLING_CAUSES = ("ResourceVersionTooLarge", NAMESPACE_TERMINATING)
+"""Causes that say more than the reason they come with (kubernetes/apimachinery `meta/v1`, kubernetes/api `core/v1`)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,5 +217,5 @@ def read_status(data: bytes, status: int | None, otherwise: str) -> Failure:
         return Failure(f"{otherwise}: {data[:200].decode(errors='replace')!r}", status)
     details = said.details or _Details()
     reasons = {cause.reason for cause in details.causes or ()}
-    reason = "ResourceVersionTooLarge" if "ResourceVersionTooLarge" in reasons else said.reason
+    reason = next((cause for cause in _TELLING_CAUSES if cause in reasons), said.reason)
     return Failure(said.message or otherwise, status or said.code, reason, float(details.retry_after_seconds))
