@@ -134,7 +134,7 @@ class WatchSource:
     def metrics(self) -> Iterable[Metric]:
         yield (
             "trimtab_kubernetes_age_seconds",
-            "Since the API server was last heard; a quiet cluster is heard once a minute.",
+            "Since the API server was last heard; a quiet cluster is heard every one or two minutes.",
             lambda: self.age_s,
         )
         yield "trimtab_kubernetes_connected", "1 while the API server answers.", lambda: self.connected
