@@ -23,8 +23,8 @@ async def api(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[A
 
 @pytest.fixture(autouse=True)
 def patience(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Three servers start on a machine that may be busy."""
-    monkeypatch.setattr("tests.control.kube.following.PATIENCE_S", 90.0)
+    """Three servers start on a machine that may be busy, and what was not permitted is asked for again after a minute."""
+    monkeypatch.setattr("tests.control.kube.following.PATIENCE_S", 180.0)
 
 
 @pytest.hookimpl(wrapper=True)

@@ -30,6 +30,10 @@ def said(answer: Answer) -> tuple[int, str, int]:
     return answer.status, answer.body["reason"], answer.body["code"]
 
 
+def causes(answer: Answer, what: str) -> set[str]:
+    return {cause[what] for cause in answer.body["details"]["causes"]}
+
+
 async def next_event(events: AsyncIterator[Json]) -> Json:
     async with asyncio.timeout(PATIENCE_S):
         return await anext(events)
@@ -80,6 +84,9 @@ async def test_what_is_not_there(api: ApiServer) -> None:
     assert said(await api.ask("PUT", f"{SLICES}/payments-1", endpoint_slice("10.0.0.1"))) == (404, "NotFound", 404)
     assert said(await api.ask("DELETE", f"{SERVICES}/absent")) == (404, "NotFound", 404)
     assert (await api.ask("GET", "/api/v1/nonsense")).status == 404
+    refused = await api.ask("POST", SLICES.replace("prod", "nowhere"), endpoint_slice("10.0.0.1", namespace="nowhere"))
+    assert said(refused) == (404, "NotFound", 404)
+    assert refused.body["message"] == 'namespaces "nowhere" not found'
 
 
 async def test_writes_that_do_not_fit(api: ApiServer) -> None:
@@ -101,11 +108,11 @@ async def test_a_write_that_changes_nothing_is_none(api: ApiServer) -> None:
 async def test_what_a_slice_may_not_say(api: ApiServer) -> None:
     answer = await api.ask("POST", SLICES, endpoint_slice("10.0.0.1", "127.0.0.1"))
     assert said(answer) == (422, "Invalid", 422)
-    assert [cause["field"] for cause in answer.body["details"]["causes"]] == ["endpoints[1].addresses[0]"]
+    assert causes(answer, "field") == {"endpoints[1].addresses[0]"}
     await api.put(endpoint_slice("10.0.0.1"))
     answer = await api.ask("PUT", f"{SLICES}/payments-1", {**endpoint_slice("fd00::1"), "addressType": "IPv6"})
     assert said(answer) == (422, "Invalid", 422)
-    assert [cause["field"] for cause in answer.body["details"]["causes"]] == ["addressType"]
+    assert causes(answer, "field") == {"addressType"}
 
 
 async def test_a_namespace_that_ends_takes_nothing_more(api: ApiServer) -> None:
@@ -114,7 +121,7 @@ async def test_a_namespace_that_ends_takes_nothing_more(api: ApiServer) -> None:
     await api.request("DELETE", "/api/v1/namespaces/prod")
     answer = await api.ask("POST", SLICES, endpoint_slice("10.0.0.2", name="payments-2"))
     assert said(answer) == (403, "Forbidden", 403)
-    assert [cause["reason"] for cause in answer.body["details"]["causes"]] == ["NamespaceTerminating"]
+    assert causes(answer, "reason") == {"NamespaceTerminating"}
     assert len((await api.ask("GET", SLICES)).body["items"]) == 1
 
 
@@ -147,7 +154,7 @@ async def test_a_version_that_is_not_yet(api: ApiServer) -> None:
     listed = await api.ask("GET", SERVICES)
     answer = await api.ask("GET", at(SERVICES, resourceVersion=version(listed.body) + 1_000_000))
     assert said(answer) == (504, "Timeout", 504)
-    assert [cause["reason"] for cause in answer.body["details"]["causes"]] == ["ResourceVersionTooLarge"]
+    assert causes(answer, "reason") == {"ResourceVersionTooLarge"}
     assert answer.body["details"]["retryAfterSeconds"] >= 1
 
 

@@ -1,7 +1,6 @@
 """Pods at an API server, whichever it is: what they say of themselves, and what controllers make of them."""
 
 from datetime import datetime
-from pathlib import Path
 
 import pytest
 
@@ -17,7 +16,7 @@ from tests.kube.cluster import (
     running_pod,
     shop_service,
 )
-from tests.kube.real_api_server import assets, only_real, process
+from tests.kube.real_api_server import controller_manager, only_real, process
 from trimtab.control.kube.kinds import ALWAYS, PODS
 from trimtab.control.kube.watch_source import Scope
 from trimtab.model import Locality
@@ -53,13 +52,11 @@ async def test_without_permission_for_pods_all_else_is_served(api: ApiServer) ->
 
 
 @only_real
+@pytest.mark.skipif(controller_manager() is None, reason="KUBEBUILDER_ASSETS has no kube-controller-manager")
 async def test_pods_become_endpoints_through_the_controllers(api: ApiServer) -> None:
     """With kube-controller-manager beside the others: Pods in, endpoints out."""
-    binary = (assets() or Path()) / "kube-controller-manager"
-    if not binary.exists():
-        pytest.skip("KUBEBUILDER_ASSETS has no kube-controller-manager")
     command = [
-        str(binary),
+        str(controller_manager()),
         f"--kubeconfig={kubeconfig(api)}",
         "--controllers=endpointslice-controller",
         "--leader-elect=false",

@@ -27,8 +27,7 @@ def create(store: FakeStore, resource: str, namespace: str, item: Json) -> Json:
         metadata["name"] = f"{metadata['generateName']}{store.revision}"
     if (metadata.get("namespace", ""), metadata["name"]) in store.objects[resource]:
         raise already_exists(resource, metadata["name"])
-    if _is_terminating(store.objects["namespaces"].get(("", namespace))):
-        raise namespace_terminating(resource, metadata["name"], namespace)
+    _admit(store.objects["namespaces"], resource, namespace, metadata["name"])
     _validate(resource, namespace, item)
     made = {**item, "metadata": metadata}
     if resource in _FIRST_STATUS:
@@ -93,8 +92,14 @@ def _by_writers(item: Json) -> Json:
     return {**item, "metadata": metadata}
 
 
-def _is_terminating(namespace: Json | None) -> bool:
-    return namespace is not None and bool(namespace.get("status", {}).get("phase") == "Terminating")
+def _admit(namespaces: Mapping[Key, Json], resource: str, namespace: str, name: str) -> None:
+    """What the admission of NamespaceLifecycle minds; where a test has made no namespaces, nothing. Raises Refused."""
+    if not namespace or not namespaces:
+        return
+    if ("", namespace) not in namespaces:
+        raise not_found("namespaces", namespace)
+    if namespaces["", namespace].get("status", {}).get("phase") == "Terminating":
+        raise namespace_terminating(resource, name, namespace)
 
 
 def _known(store: FakeStore, resource: str, key: Key) -> Json:

@@ -115,8 +115,9 @@ async def test_without_permission_it_says_the_missing_rule_and_serves_on() -> No
 
 
 async def test_a_namespace_that_ends_is_no_missing_permission() -> None:
-    namespace = {"kind": "Namespace", "metadata": {"name": "prod"}, "status": {"phase": "Terminating"}}
-    async with fake_api_server(namespace, service(), service("orders", "shop")) as api, following(api.url) as follower:
+    ending = {"kind": "Namespace", "metadata": {"name": "prod"}, "status": {"phase": "Terminating"}}
+    items = (ending, {"kind": "Namespace", "metadata": {"name": "shop"}}, service(), service("orders", "shop"))
+    async with fake_api_server(*items) as api, following(api.url) as follower:
         follower.source.report({PAYMENTS: "no such field"})
         follower.source.report({PAYMENTS: "no such field", ("shop", "orders"): "no such field"})
         # The one there can be is not held up by the one there cannot.
