@@ -135,6 +135,32 @@ def test_lost_history_costs_a_look_and_deletes_are_synthesised() -> None:
     assert names(news) == (["c"], ["a"])
 
 
+def test_what_cannot_be_read_stays_as_it_was_known_however_it_is_looked_at() -> None:
+    """Another list must not do what the watch did not: what is there is not gone because it cannot be read."""
+    broken = part("a", "108")
+    broken["ports"][0]["port"] = 0
+    mirror = synced(part("a", "3"), part("b", "4"))
+    assert mirror.events([event("MODIFIED", broken)]) is None
+    mirror.failed(Failure("too old", 410, "Expired"))
+    mirror.ask()
+    assert names(mirror.events([event("ADDED", broken), bookmark("109", end=True)])) == ([], ["b"])
+    mirror.look_again()
+    assert names(mirror.page(page(broken, part("b", "110"), version="110"))) == (["b"], [])
+    # Unless it goes.
+    mirror.look_again()
+    assert names(mirror.page(page(part("b", "110"), version="120"))) == ([], ["a"])
+    mirror.failed(Failure("too old", 410, "Expired"))
+    mirror.ask()
+    gone = [event("ADDED", broken), event("DELETED", versioned(broken, "121")), bookmark("122", end=True)]
+    assert names(mirror.events(gone)) == ([], ["b"])
+
+
+def test_what_is_no_object_at_all_costs_itself_alone() -> None:
+    found = page({"metadata": None}, part("a", "3"))
+    assert [item.metadata.name for item in found.items] == ["a"]
+    assert [unusable.key for unusable in found.unusable] == [None]
+
+
 def test_an_error_event_is_the_failure_it_tells_of() -> None:
     status = {"kind": "Status", "code": 410, "reason": "Expired", "message": "too old resource version: 1 (2)"}
     with pytest.raises(Unanswered) as raised:

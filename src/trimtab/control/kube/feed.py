@@ -94,8 +94,8 @@ class Feed:
     async def _list(self, ask: Ask) -> None:
         data = await self._client.get(self._path(), self._query(ask), self.kind.accept(stream=False))
         page = read_page(self.kind, data)
-        for why in page.unusable:
-            log.warning("object passed over, what was known of it stays", why=why)
+        for unusable in page.unusable:
+            log.warning("object passed over, what was known of it stays", why=unusable.why)
         self._hear()
         self._tell(self.reflector.page(page))
 

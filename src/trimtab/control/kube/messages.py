@@ -55,8 +55,8 @@ class Page:
     resource_version: str
     more: str = ""
     """Token for the next page; empty: this was the last."""
-    unusable: Sequence[str] = ()
-    """What could not be decoded, and why."""
+    unusable: "Sequence[Unusable]" = ()
+    """What could not be decoded."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +89,8 @@ class Unusable:
 
     why: str
     resource_version: str = ""
+    key: ObjectKey | None = None
+    """Which one it is; None: it does not say."""
 
 
 Event = Upsert | Delete | Bookmark | Unusable
@@ -172,7 +174,7 @@ def _read_one_by_one(kind: Kind, data: bytes) -> Page:
         raise Unanswered(Failure(f"not a list of {kind.resource}: {error}")) from error
     read = [_read_object(kind, raw) for raw in found.items or ()]
     items = [event.item for event in read if isinstance(event, Upsert)]
-    unusable = [event.why for event in read if isinstance(event, Unusable)]
+    unusable = [event for event in read if isinstance(event, Unusable)]
     return Page(items, found.metadata.resource_version, found.metadata.more or "", unusable)
 
 
@@ -188,8 +190,7 @@ def read_event(kind: Kind, line: bytes) -> Event:
     except msgspec.DecodeError as error:
         raise Unanswered(Failure(f"a line of a watch of {kind.resource} that is no event: {error}")) from error
     if event.type == "DELETED":
-        namespace = (metadata.namespace or "default") if kind.namespaced else ""
-        return Delete((kind.name, namespace, metadata.name), metadata.resource_version)
+        return Delete(_key(kind, metadata), metadata.resource_version)
     if event.type == "BOOKMARK":
         ended = (metadata.annotations or {}).get(INITIAL_EVENTS_END) == "true"
         return Bookmark(metadata.resource_version, ended)
@@ -200,8 +201,16 @@ def _read_object(kind: Kind, raw: Raw) -> Upsert | Unusable:
     try:
         return Upsert(kind.convert(_decoder(kind.schema).decode(raw)))
     except msgspec.ValidationError as error:
-        metadata = _decoder(_Sparse).decode(raw).metadata
-        return Unusable(f"{kind.name} {metadata.namespace}/{metadata.name}: {error}", metadata.resource_version)
+        try:
+            metadata = _decoder(_Sparse).decode(raw).metadata
+        except msgspec.ValidationError:
+            return Unusable(f"{kind.name}: {error}")
+        why = f"{kind.name} {metadata.namespace}/{metadata.name}: {error}"
+        return Unusable(why, metadata.resource_version, _key(kind, metadata))
+
+
+def _key(kind: Kind, metadata: _SparseMetadata) -> ObjectKey:
+    return kind.name, (metadata.namespace or "default") if kind.namespaced else "", metadata.name
 
 
 def read_status(data: bytes, status: int | None, otherwise: str) -> Failure:

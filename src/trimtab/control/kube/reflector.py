@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 from ...xds.backoff import Backoff
 from ..kubernetes import Object, ObjectKey
-from .messages import Bookmark, Delete, Event, Failure, Page, Upsert
+from .messages import Bookmark, Delete, Event, Failure, Page, Unusable, Upsert
 
 _WATCH_S = (60, 120)
 """For how long the server keeps a watch open, drawn anew each time: replicas must not all come back at once."""
@@ -65,6 +65,7 @@ class Reflector:
         self._version = ""
         self._more = ""
         self._looking: dict[ObjectKey, Object] = {}
+        self._unreadable: set[ObjectKey] = set()
         self._refusals = 0
         self._unauthorized = False
         self._progress = False
@@ -97,7 +98,7 @@ class Reflector:
         timeout_s = self._rng.randint(*_WATCH_S)
         query = {"watch": "true", "allowWatchBookmarks": "true", "timeoutSeconds": str(timeout_s)}
         if self._phase is _Phase.LOOK_AT_STREAM:
-            self._looking = {}
+            self._looking, self._unreadable = {}, set()
             query |= {"sendInitialEvents": "true", "resourceVersionMatch": "NotOlderThan"}
         else:
             query["resourceVersion"] = self._version
@@ -107,6 +108,7 @@ class Reflector:
         """A page of a list has come; what changed, once it was the last."""
         self._answered()
         self._looking.update((item.key, item) for item in page.items)
+        self._unreadable |= {unusable.key for unusable in page.unusable if unusable.key is not None}
         self._more = page.more
         return None if page.more else self._complete(page.resource_version)
 
@@ -122,6 +124,9 @@ class Reflector:
                 self._looking[event.item.key] = event.item
             elif isinstance(event, Delete):
                 self._looking.pop(event.key, None)
+                self._unreadable.discard(event.key)
+            elif isinstance(event, Unusable) and event.key is not None:
+                self._unreadable.add(event.key)
             elif isinstance(event, Bookmark) and event.initial_events_end:
                 news = self._complete(event.resource_version)
         return _together(news, changed) if news or changed else None
@@ -155,7 +160,8 @@ class Reflector:
 
     def look_again(self) -> None:
         """Forget the watch and list everything, consistently: pages without a resource version, not what a cache has."""
-        self._phase, self._more, self._looking, self._refusals = _Phase.LOOK_AT_PAGES, "", {}, 0
+        self._phase, self._more, self._refusals = _Phase.LOOK_AT_PAGES, "", 0
+        self._looking, self._unreadable = {}, set()
 
     def _start_over(self) -> None:
         if self._phase is _Phase.FOLLOW and self._can_stream:
@@ -170,6 +176,9 @@ class Reflector:
 
     def _complete(self, version: str) -> News:
         """Everything was seen: the difference from what was known. In the order of change, as a watch would have told it."""
+        # What is there and cannot be read stays as it was known.
+        for key in self._unreadable & self.objects.keys():
+            self._looking.setdefault(key, self.objects[key])
         found = dict(sorted(self._looking.items(), key=lambda entry: _age(entry[1])))
         # A server that went back in time, restored from a backup, uses its versions again for other things.
         known = {} if _older(version, self._version) else self.objects
@@ -178,7 +187,7 @@ class Reflector:
         before = 0 if _older(version, self._version) else self.newest
         # When what is gone went is not known, only that it was by now.
         self.newest = max(before, *map(_age, found.values()), (_number(version) or 0) if deletes else 0, 0)
-        self.objects, self._looking = found, {}
+        self.objects, self._looking, self._unreadable = found, {}, set()
         self._phase, self._version, self.synced = _Phase.FOLLOW, version, True
         return News(upserts, deletes, complete=True)
 
