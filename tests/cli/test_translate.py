@@ -119,6 +119,19 @@ async def test_a_name_that_nobody_could_ask_for_costs_the_other_services_nothing
     )
 
 
+async def test_a_service_that_goes_by_dns_has_a_cluster_and_no_endpoints(manifests: Path) -> None:
+    spec = "spec: {type: ExternalName, externalName: mail.example, "
+    external = SERVICE.replace("payments", "mail").replace("spec: {", spec)
+    (manifests / "mail.yaml").write_text(external)
+    everything = await run("translate", "-f", str(manifests))
+    assert (everything.code, everything.stderr) == (0, "")
+    sizes = [len(response(everything, short).resources) for short in ("lds", "cds", "eds")]
+    assert sizes == [3, 3, 2]
+    alone = await run("translate", "mail.prod", "-f", str(manifests), "--json")
+    assert "mail.example" in json.dumps(alone.json["cds"])
+    assert alone.json["eds"]["resources"] == []
+
+
 async def test_a_service_that_is_not_there_is_a_failure(manifests: Path) -> None:
     ended = await run("translate", "payments.shop", "-f", str(manifests))
     assert (ended.code, ended.stdout) == (1, "")

@@ -6,7 +6,6 @@ from typing import Any
 
 from ..errors import ManifestError, ServiceNotFound
 from ..model import ServiceRef
-from ..xds.dialect import Dialect
 from ..xds.json_form import resource_json
 from ..xds.resource import Audience, Resource
 from ..xds.resource_type import CLUSTERS, ENDPOINTS, LISTENERS, SHORT_NAMES
@@ -92,18 +91,20 @@ class Offline:
         return endpoints_report(port, "", self._catalog, self._store, self._census, ServiceRef.parse(name).subset)
 
     def response(self, short_type: str, names: Iterable[str], audience: Audience) -> dict[str, Any]:
-        """A DiscoveryResponse in JSON with the resources of these names. Raises ServiceNotFound."""
+        """A DiscoveryResponse in JSON with the resources of these names. Raises ServiceNotFound.
+
+        A service may be without one of a type: Envoys are sent no listener, and who goes by DNS has no endpoints.
+        """
         type_url = _TYPE_URLS[short_type]
-        # An Envoy has listeners of its own, and is sent none.
-        sent = () if type_url == LISTENERS and audience.dialect is Dialect.ENVOY else names
-        resources = {name: self._resource(type_url, name, audience) for name in sent}
+        found = {name: self._resource(type_url, name, audience) for name in names}
+        resources = {name: resource for name, resource in found.items() if resource is not None}
         return {
             "version_info": combined_version((name, resource.version) for name, resource in resources.items()),
             "type_url": type_url,
             "resources": [resource_json(type_url, name, resource.body) for name, resource in resources.items()],
         }
 
-    def _resource(self, type_url: str, name: str, audience: Audience) -> Resource:
-        if (resource := self._store.get(type_url, name, audience)) is None:
+    def _resource(self, type_url: str, name: str, audience: Audience) -> Resource | None:
+        if self._store.canonical(name, audience) is None:
             raise ServiceNotFound(self._store.why_missing(name, audience))
-        return resource
+        return self._store.get(type_url, name, audience)
