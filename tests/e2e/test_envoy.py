@@ -127,7 +127,10 @@ async def test_on_demand_it_knows_the_services_that_requests_name_by_any_name(
         assert await proxy.hosts(WEB.target) == {}
         for name in ("web.prod:80", "web.prod", "web"):
             assert (await proxy.get(name))[0] == 200
-        assert (await proxy.get("nothing.prod"))[0] == 503
+        assert (await proxy.get("later.prod"))[0] == 503
+        kubernetes.put(Service("later", 80, "http"), two_services[5])
+        while (await proxy.get("later.prod"))[0] != 200:
+            pass
         # Nobody named the other service.
         assert await proxy.hosts(PAYMENTS.target) == {}
         await _assert_nothing_refused(proxy, serving)
