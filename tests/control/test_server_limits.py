@@ -188,7 +188,7 @@ def test_the_limits_are_those_that_were_decided() -> None:
     assert limits["grpc.max_concurrent_streams"] == 16
     assert limits["grpc.http2.ping_timeout_ms"] == limits["grpc.server_handshake_timeout_ms"] == 10_000
     assert limits["grpc.max_allowed_incoming_connections"] == 10_000
-    assert limits["grpc.max_receive_message_length"] == 1 << 20
+    assert limits["grpc.max_receive_message_length"] == 4 << 20
     # Clients, our own among them, ping every 30 s.
     assert limits["grpc.http2.min_ping_interval_without_data_ms"] == 10_000
 

@@ -21,10 +21,12 @@ from trimtab.control.resource_store import ResourceStore
 from trimtab.control.xds_server import XdsServer
 from trimtab.errors import ServeError
 from trimtab.xds import subscription
-from trimtab.xds.discovery import DiscoveryRequest
+from trimtab.xds.delta_discovery import DeltaRequest
+from trimtab.xds.discovery import ClientNode, DiscoveryRequest
 from trimtab.xds.resource_type import (
     ADS_SERVICE,
     CLUSTERS,
+    DELTA_AGGREGATED_RESOURCES,
     EDS_SERVICE,
     ENDPOINTS,
     STREAM_AGGREGATED_RESOURCES,
@@ -178,6 +180,20 @@ async def test_endpoints_may_be_asked_for_on_a_stream_of_their_own(control: Cont
         assert response.type_url == ENDPOINTS
         await call.write(DiscoveryRequest(CLUSTERS, (PAYMENTS,)).serialize())
         assert await call.code() is grpc.StatusCode.INVALID_ARGUMENT
+
+
+async def test_an_envoy_of_thousands_of_services_may_connect_again(control: Control) -> None:
+    held = {f"checkout-service-{index:05}.team-payments:8080": "0123456789abcdef" for index in range(20_000)}
+    request = DeltaRequest(ENDPOINTS, (PAYMENTS, *held), initial_versions=held, node=ClientNode(user_agent="envoy"))
+    async with grpc.aio.insecure_channel(control.address) as channel:
+        call: Any = channel.stream_stream(f"/{ADS_SERVICE}/{DELTA_AGGREGATED_RESOURCES}")()
+        await call.write(request.serialize())
+        async with asyncio.timeout(PATIENCE_S):
+            data = await call.read()
+        assert isinstance(data, bytes), await call.details()
+        response = discovery_pb2.DeltaDiscoveryResponse.FromString(data)
+        assert [resource.name for resource in response.resources] == [PAYMENTS]
+        assert set(response.removed_resources) == set(held)
 
 
 async def test_a_second_server_on_the_same_port_is_a_clear_error(control: Control) -> None:

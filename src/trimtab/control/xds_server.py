@@ -38,7 +38,8 @@ log = structlog.get_logger(__name__)
 # A default grpc.aio server falls to one hostile connection; an xDS client needs one stream or two (docs/adr/0011).
 OPTIONS = (
     ("grpc.max_concurrent_streams", 16),
-    ("grpc.max_receive_message_length", 1 << 20),
+    # After a reconnect an Envoy names all it holds, with versions: about 115 bytes for each service port.
+    ("grpc.max_receive_message_length", 4 << 20),
     ("grpc.max_metadata_size", 8 << 10),
     ("grpc.http2.max_ping_strikes", 2),
     ("grpc.http2.min_ping_interval_without_data_ms", 10_000),
