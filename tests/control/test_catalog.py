@@ -1,6 +1,6 @@
 """By which names services are known, and what a change of any object changes."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import pytest
 from hypothesis import given
@@ -8,8 +8,16 @@ from hypothesis import strategies as st
 
 from tests.control.catalogs import PAYMENTS, catalog, endpoints, port
 from tests.control.objects import endpoint, endpoint_slice, node, pod, service
-from trimtab.control.catalog import Catalog, ServicePort
-from trimtab.control.kubernetes import EndpointSlice, Object, ObjectKey, ServicePortSpec, SliceEndpoint, SlicePort
+from trimtab.control.catalog import Catalog, ServiceKey, ServicePort
+from trimtab.control.kubernetes import (
+    EndpointSlice,
+    Object,
+    ObjectKey,
+    Service,
+    ServicePortSpec,
+    SliceEndpoint,
+    SlicePort,
+)
 from trimtab.control.policy_defaults import PolicyDefaults
 from trimtab.model import Endpoint, Locality, Policy, ServiceRef
 from trimtab.xds.cluster import DnsTarget
@@ -116,6 +124,17 @@ def test_a_name_that_means_nothing_is_explained(ref: ServiceRef, says: str) -> N
     )
     assert filled.get(ref) is None
     assert filled.why_missing(ref) == says
+
+
+def test_a_name_asked_for_in_vain_takes_no_look_at_every_service(monkeypatch: pytest.MonkeyPatch) -> None:
+    class LookedUpOnly(dict[ServiceKey, Service]):
+        def __iter__(self) -> Iterator[ServiceKey]:
+            raise AssertionError("one request may hold thousands of names")
+
+    filled = catalog(service())
+    monkeypatch.setattr(filled, "_services", LookedUpOnly(filled._services))
+    for name in ("paymets.prod", "payments.staging"):
+        assert filled.why_missing(ServiceRef.parse(name)).startswith("there is no service")
 
 
 def test_other_defaults_change_the_services_they_are_for_under_all_their_names() -> None:

@@ -24,6 +24,7 @@ from .policies import Policies
 from .policy_defaults import PolicyDefaults
 from .readiness import Readiness
 from .references import ServiceKey
+from .service_names import ServiceNames
 from .slice_index import SliceIndex
 
 __all__ = ["Catalog", "ServiceKey", "ServicePort"]
@@ -39,6 +40,7 @@ class Catalog:
     def __init__(self, readiness: Readiness | None = None, defaults: PolicyDefaults | None = None) -> None:
         """`readiness` is what an earlier life remembers, `defaults` what services are given; by default nothing."""
         self._services: dict[ServiceKey, Service] = {}
+        self._names = ServiceNames()
         self._slices = SliceIndex()
         self._nodes: dict[str, Node] = {}
         self._pods = Pods()
@@ -119,7 +121,9 @@ class Catalog:
         key = (ref.namespace or "", ref.name)
         service = self._services.get(key)
         if service is None:
-            return self._why_no_service(ref, key)
+            if self._slices.of(key):
+                return f"there are EndpointSlices for {key[0]}/{key[1]}, but no Service of that name"
+            return self._names.why_not(key)
         label = f"service {key[0]}/{key[1]}"
         if service.spec.type == EXTERNAL_NAME:
             return _why_no_endpoints(label, service, self.get(ref))
@@ -131,17 +135,6 @@ class Catalog:
             return f"{label} has several ports, say which: {listed}"
         return f"{label} has no port {ref.port}; it has {listed}"
 
-    def _why_no_service(self, ref: ServiceRef, key: ServiceKey) -> str:
-        if self._slices.of(key):
-            return f"there are EndpointSlices for {key[0]}/{key[1]}, but no Service of that name"
-        namespaces = {namespace for namespace, _ in self._services}
-        if key[0] not in namespaces:
-            known = ", ".join(sorted(namespaces)[:10]) or "none at all"
-            return f"there is no service in namespace {key[0]}; services are known in: {known}"
-        elsewhere = sorted(namespace for namespace, name in self._services if name == ref.name)
-        hint = f"; there is one in namespace {', '.join(elsewhere[:5])}" if elsewhere else ""
-        return f"there is no service {ref.name} in namespace {key[0]}{hint}"
-
     def _delete(self, key: ObjectKey) -> set[ServiceKey]:
         kind, namespace, name = key
         if kind == "Node":
@@ -150,6 +143,7 @@ class Catalog:
             return self._slices.in_pod.to((namespace, name)) if self._pods.remove(namespace, name) else set()
         if kind == "Service":
             self._services.pop((namespace, name), None)
+            self._names.remove((namespace, name))
             return {(namespace, name)}
         return self._slices.put(key, None)
 
@@ -168,6 +162,7 @@ class Catalog:
         if isinstance(item, Service):
             key = (item.metadata.namespace, item.metadata.name)
             self._services[key] = item
+            self._names.add(key)
             return {key}
         return self._slices.put(item.key, item)
 
