@@ -15,11 +15,14 @@ from trimtab.control.inspection import Inspection
 from trimtab.control.metrics import Metrics
 from trimtab.control.resource_store import ResourceStore
 from trimtab.control.session import Session
+from trimtab.model import ServiceRef
 from trimtab.xds.discovery import ClientNode, DiscoveryRequest
+from trimtab.xds.resource import Audience
 from trimtab.xds.resource_type import ENDPOINTS
 from trimtab.xds.sotw import StateOfTheWorld
 
 PAYMENTS = "payments.prod:8080"
+_LOCAL: Any = {"internal_traffic_policy": "Local"}
 
 
 class Inside:
@@ -45,9 +48,9 @@ class Inside:
         changes = self.catalog.apply([service(), endpoint_slice(endpoint("10.0.0.1"))], ())
         self.store.apply(changes)
 
-    def connect(self, name: str = PAYMENTS) -> Session:
+    def connect(self, *names: str) -> Session:
         session = Session("ipv4:10.0.0.9:1", StateOfTheWorld(), self.store, self.census, Metrics(), only=None)
-        session.receive(DiscoveryRequest(ENDPOINTS, (name,), node=ClientNode(id="payer-1")).serialize())
+        session.receive(DiscoveryRequest(ENDPOINTS, names or (PAYMENTS,), node=ClientNode(id="payer-1")).serialize())
         self.sessions.add(session)
         return session
 
@@ -169,3 +172,23 @@ async def test_a_browser_is_told_to_keep_nothing_and_to_load_nothing_from_elsewh
         assert response.headers["Cache-Control"] == "no-store"
         assert response.headers["Content-Security-Policy"] == "default-src 'self'"
         assert response.headers["X-Content-Type-Options"] == "nosniff"
+
+
+async def test_a_look_at_one_service_takes_none_at_what_else_its_clients_follow(
+    inside: Inside, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    inside.store.apply(inside.catalog.apply([service(name="orders"), service(name="local", **_LOCAL)], ()))
+    inside.connect(PAYMENTS, "orders.prod", "local.prod:grpc")
+    looked_at: list[str] = []
+    canonical = inside.store.canonical
+
+    def noted(name: str, audience: Audience) -> ServiceRef | None:
+        looked_at.append(name)
+        return canonical(name, audience)
+
+    monkeypatch.setattr(inside.store, "canonical", noted)
+    _, (client,) = await inside.get("/debug/clients?service=orders.prod")
+    assert (client["node"], looked_at) == ("payer-1", ["orders.prod"])
+    looked_at.clear()
+    _, seen = await inside.get("/debug/status")
+    assert (seen["problems"]["unplaced_clients"], looked_at) == ({"local.prod:8080": ["payer-1"]}, ["local.prod:grpc"])

@@ -2,8 +2,7 @@
 
 import time
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable
-from dataclasses import replace
+from collections.abc import Callable, Collection, Iterable, Iterator
 from importlib import metadata
 from typing import Any
 
@@ -17,6 +16,7 @@ from ..xds.version import assignment_version
 from .catalog import Catalog, ServicePort
 from .census import Census
 from .endpoints_report import EndpointsReport, endpoints_report
+from .published import Subset
 from .resource_store import ResourceStore
 from .session import Session
 from .status import ClientStatus, Problems, Status, clients_status
@@ -65,10 +65,10 @@ class Inspection:
 
     def clients(self, service: str = "", namespace: str = "default") -> list[ClientStatus]:
         """Who is connected, or who follows the endpoints of `service`. Raises TargetError and ServiceNotFound."""
-        followed = None
+        sessions: Iterable[Session] = self._sessions
         if service:
-            followed = replace(self._port(service, namespace).ref, subset=ServiceRef.parse(service).subset)
-        sessions = [session for session in self._sessions if followed is None or self._follows(session, followed)]
+            port, subset = self._port(service, namespace), ServiceRef.parse(service).subset
+            sessions = [session for session in sessions if self._follows(session, port, subset)]
         return clients_status(sessions, time.monotonic())
 
     def status(self, service: str = "", namespace: str = "default") -> Status:
@@ -103,15 +103,21 @@ class Inspection:
             raise ServiceNotFound(self._store.why_missing(name, Audience(namespace=namespace)))
         return port
 
-    def _follows(self, session: Session, service: ServiceRef) -> bool:
+    def _follows(self, session: Session, port: ServicePort, subset: Subset | None) -> bool:
         wildcard = any(one.wildcard for one in session.stream.subscriptions if one.type_url == ENDPOINTS)
-        return wildcard or any(service in (ref, ref.whole) for ref in self._followed(session))
+        return wildcard or any(subset in (ref.subset, None) for ref in self._asked_for(session, port))
 
-    def _followed(self, session: Session) -> set[ServiceRef]:
-        """The service ports, and their subsets, whose endpoints a client asked for by name."""
+    def _asked_for(self, session: Session, port: ServicePort) -> Iterator[ServiceRef]:
+        """What a client asked for of a service port by name: all of its endpoints, or a subset.
+
+        Clients may follow thousands of services; only names of this one are looked at.
+        """
         stream = session.stream
-        names = (name for one in stream.subscriptions if one.type_url == ENDPOINTS for name in one.names)
-        return {ref for name in names if (ref := self._store.canonical(name, stream.audience)) is not None}
+        for subject in port.names:
+            for name in stream.names_of(subject, ENDPOINTS):
+                ref = self._store.canonical(name, stream.audience)
+                if ref is not None and ref.whole == port.ref:
+                    yield ref
 
     def _problems(self) -> Problems:
         return Problems(
@@ -129,14 +135,13 @@ class Inspection:
 
     def _unplaced_clients(self) -> dict[str, list[str]]:
         found: dict[str, list[str]] = {}
-        for session in self._sessions:
-            audience = session.stream.audience
-            if not audience.node:
-                for ref in self._followed(session):
-                    port = self._catalog.get(ref.whole)
-                    if port is not None and port.wish.node_only:
-                        found.setdefault(str(port.ref), []).append(session.stream.node.id or session.peer)
-        return {service: sorted(clients) for service, clients in sorted(found.items())}
+        unplaced = [session for session in self._sessions if not session.stream.audience.node]
+        for port in self._catalog.service_ports():
+            if port.wish.node_only:
+                clients = [one.stream.node.id or one.peer for one in unplaced if any(self._asked_for(one, port))]
+                if clients:
+                    found[str(port.ref)] = sorted(clients)
+        return dict(sorted(found.items()))
 
     def _service(self, port: ServicePort) -> ServiceReport:
         name = str(port.ref)
