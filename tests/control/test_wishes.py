@@ -173,3 +173,20 @@ def test_it_holds_for_subsets_too() -> None:
     pods = [labelled(f"p{n}", shard="7") for n in (1, 4)]
     made.apply(catalog.apply([service(traffic_distribution="PreferSameZone"), shop(), *pods], ()))
     assert told(made, f"{NAME}/shard=7", zone="b") == [(0, ["4"]), (1, ["1"])]
+
+
+@pytest.mark.parametrize("spec", [{}, {"traffic_distribution": "PreferSameZone"}, {"internal_traffic_policy": "Local"}])
+def test_clients_may_call_their_zone_anything_and_nothing_is_kept_of_it(spec: dict[str, str]) -> None:
+    census = Census()
+    for zone in "ab":
+        census.joined(NAME, zone)
+    census.warm()
+    made = ResourceStore(catalog := Catalog(), census)
+    made.apply(catalog.apply([service(**spec), shop()], ()))
+    unknown, there = endpoints(made, node="n1"), endpoints(made, zone="a", node="n1")
+    for number in range(100):
+        assert endpoints(made, zone=f"zone-{number}", node="n1") == unknown
+    (published,) = set(made._published.values())
+    (views,) = published._views.values()
+    assert len(views) == 2
+    assert endpoints(made, zone="a", node="n1") == there

@@ -43,12 +43,13 @@ class Published:
     def resource(
         self, subset: Subset | None, place: Place, shares: Callable[[ServiceRef, Subset | None], Shares | None]
     ) -> Resource:
-        """The same, encoded without its name; `shares` is asked once after a change."""
-        asked_for, subset = subset, self._served(subset)
+        """The same, encoded without its name."""
+        known = shares(self.port.ref, subset)
+        subset = self._served(subset)
         views = self._views.get(subset, {})
-        place = self.port.wish.viewed_from(place)
+        place = self.port.wish.viewed_from(place, known or ())
         if (resource := views.get(place)) is None:
-            assignment = self.assignment(subset, place, shares(self.port.ref, asked_for))
+            assignment = self.assignment(subset, place, known)
             resource = Resource(assignment_version(assignment), encode_body(assignment))
             # Zones that see the same share one body.
             resource = next((known for known in views.values() if known == resource), resource)

@@ -5,7 +5,7 @@ the rest after it: every kind of client honours priorities, and none is left wit
 Which endpoints are near is what kube-proxy goes by: the hints of their slices, or where they run if there are none.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Container, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from itertools import count
@@ -29,7 +29,7 @@ class Place:
 
 
 # Asked on every push.
-_in_zone = lru_cache(maxsize=1024)(Place)
+_place = lru_cache(maxsize=1024)(Place)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +51,8 @@ class Wish:
     node_only: bool = False
     """No call leaves the Node, whatever happens."""
     near: Mapping[Identity, Near] = field(default_factory=dict)
+    zones: frozenset[str] = frozenset()
+    """Every zone for whose clients some endpoint is near."""
     nodes: frozenset[str] = frozenset()
     """Every Node for whose clients some endpoint is near."""
 
@@ -73,12 +75,18 @@ class Wish:
 
     def knowing(self, places: Mapping[Identity, Near]) -> "Wish":
         """The same wish, of a Service whose endpoints are near for these."""
+        zones = frozenset[str]().union(*(found.zones for found in places.values()))
         nodes = frozenset(found.on for found in places.values()).union(*(found.nodes for found in places.values()))
-        return replace(self, near=places, nodes=nodes)
+        return replace(self, near=places, zones=zones, nodes=nodes)
 
-    def viewed_from(self, place: Place) -> Place:
-        """As much of a place as makes a difference: clients for whom nothing is near share what they see."""
-        return place if (self.same_node or self.node_only) and place.node in self.nodes else _in_zone(place.zone)
+    def viewed_from(self, place: Place, counted: Container[str]) -> Place:
+        """As much of a place as makes a difference: clients for whom nothing is near share what they see.
+
+        `counted` are the zones whose clients have weights of their own. Clients may call their zone anything.
+        """
+        zone = place.zone if place.zone in counted or (self.same_zone and place.zone in self.zones) else ""
+        node = place.node if (self.same_node or self.node_only) and place.node in self.nodes else ""
+        return _place(zone, node)
 
     def view(self, assignment: Assignment, place: Place) -> Assignment:
         """The assignment with what is near first; without change for a client of which nobody knows where it is."""
