@@ -108,6 +108,28 @@ def test_the_clients_of_a_subset_are_counted_apart() -> None:
     assert shop.get(ENDPOINTS, PAYMENTS, in_zone) == before[1]
 
 
+def test_who_asks_for_a_shard_nobody_has_does_not_decide_what_the_others_are_told() -> None:
+    anywhere = service(policy="shards: {unmatched: any}")
+    places = endpoint_slice(*(endpoint(f"10.0.0.{i}", pod=f"p{i}", zone=zone) for i, zone in enumerate("xyy", 1)))
+    nobody, in_zone = f"{PAYMENTS}/shard=9", Audience(namespace="prod", zone="x")
+
+    def told_all(*names: str) -> bytes:
+        shop = Shop(anywhere, places)
+        for client, zone in (
+            (PAYMENTS, "x"),
+            (PAYMENTS, "x"),
+            (PAYMENTS, "y"),
+            (nobody, "x"),
+            (nobody, "y"),
+            (nobody, "y"),
+        ):
+            shop.census.joined(client, zone)
+        shop.census.warm()
+        return [shop.get(ENDPOINTS, name, in_zone).body for name in names][-1]
+
+    assert told_all(nobody, PAYMENTS) == told_all(PAYMENTS)
+
+
 def test_asking_for_what_is_not_there_leaves_nothing_behind() -> None:
     shop = shards()
     for number in range(100):

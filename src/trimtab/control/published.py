@@ -44,8 +44,8 @@ class Published:
         self, subset: Subset | None, place: Place, shares: Callable[[ServiceRef, Subset | None], Shares | None]
     ) -> Resource:
         """The same, encoded without its name."""
-        known = shares(self.port.ref, subset)
         subset = self._served(subset)
+        known = shares(self.port.ref, subset)
         views = self._views.get(subset, {})
         place = self.port.wish.viewed_from(place, known or ())
         if (resource := views.get(place)) is None:
