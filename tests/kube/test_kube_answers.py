@@ -241,6 +241,18 @@ async def test_a_watch_from_a_version_tells_what_came_after_it_and_ends_in_time(
     assert [(event["type"], version(event["object"])) for event in events] == [("MODIFIED", version(second))]
 
 
+async def test_a_watch_from_a_version_that_is_not_yet_is_accepted_and_told_nothing(api: ApiServer) -> None:
+    """As after a restore from a backup: until that version is reached, there are not even bookmarks."""
+    first = await api.put(endpoint_slice("10.0.0.1"))
+    query = {"watch": "true", "allowWatchBookmarks": "true", "timeoutSeconds": "4"}
+    async with (
+        asyncio.timeout(PATIENCE_S),
+        api.watch(at(SLICES, resourceVersion=version(first) + 1_000_000, **query)) as watched,
+    ):
+        await api.put(endpoint_slice("10.0.0.2"))
+        assert [event async for event in watched] == []
+
+
 async def test_a_version_whose_history_is_lost(api: ApiServer) -> None:
     first = await api.put(endpoint_slice("10.0.0.1"))
     await api.put(endpoint_slice("10.0.0.2"))

@@ -170,7 +170,6 @@ def test_an_error_event_is_the_failure_it_tells_of() -> None:
 
 
 def test_a_version_from_the_future_is_a_lost_thread_too() -> None:
-    """After a restore from backup the server may be behind what it has said before."""
     status = {"code": 504, "reason": "Timeout", "details": {"causes": [{"reason": "ResourceVersionTooLarge"}]}}
     with pytest.raises(Unanswered) as raised:
         event("ERROR", status)
@@ -180,6 +179,42 @@ def test_a_version_from_the_future_is_a_lost_thread_too() -> None:
     news = mirror.events([event("ADDED", part("a", "20", "10.0.0.2")), bookmark("30", end=True)])
     assert names(news) == (["a"], [])
     assert mirror.ask().query["resourceVersion"] == "30"
+
+
+def test_a_watch_that_says_nothing_is_followed_by_the_question_where_the_server_is() -> None:
+    """One that was restored from a backup accepts a watch from its future, and is silent until it gets there."""
+    mirror = synced(part("a", "300"), version="300")
+    for answer in ("300", "310"):
+        assert mirror.ask().query["resourceVersion"] == "300"
+        assert mirror.ended(90.0) == 0.0
+        asked = mirror.ask()
+        assert (dict(asked.query), asked.stream, mirror.following) == ({"limit": "1"}, False, False)
+        # There is more than this one.
+        assert mirror.page(page(part("a", "300"), version=answer, more="token")) is None
+    mirror.ask()
+    mirror.ended(90.0)
+    mirror.ask()
+    mirror.failed(Failure("busy", 503))
+    assert mirror.ask().query["resourceVersion"] == "300"
+    mirror.ended(90.0)
+    mirror.ask()
+    mirror.page(page(part("a", "20"), version="30", more="token"))
+    assert "sendInitialEvents" in mirror.ask().query
+    news = mirror.events([event("ADDED", part("a", "20", "10.0.0.2")), bookmark("30", end=True)])
+    assert names(news) == (["a"], [])
+    assert mirror.ask().query["resourceVersion"] == "30"
+
+
+def test_a_watch_that_says_something_or_breaks_off_is_followed_by_the_next() -> None:
+    mirror = synced(version="300")
+    mirror.ask()
+    mirror.events([bookmark("301")])
+    mirror.ended(90.0)
+    assert mirror.ask().query["resourceVersion"] == "301"
+    mirror.ended(10.0)
+    assert mirror.ask().query["resourceVersion"] == "301"
+    mirror.failed(Failure("reset by peer"))
+    assert mirror.ask().query["resourceVersion"] == "301"
 
 
 def test_a_watch_goes_on_where_it_was() -> None:

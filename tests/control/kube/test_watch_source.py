@@ -51,6 +51,23 @@ async def test_lost_history_is_looked_up_again_and_deletions_are_found(as_status
             assert follower.withdrawn == {(str(PAYMENTS), "10.0.0.1")}
 
 
+async def test_a_server_that_was_restored_from_a_backup_is_believed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What it says from then on has versions that were seen already, and it does not repeat them to whoever has."""
+    monkeypatch.setattr("trimtab.control.kube.reflector._WATCH_S", (1, 1))
+    nodes = [node(f"n{number}", "a") for number in range(50)]
+    async with (
+        fake_api_server(service(), *nodes, endpoint_slice("10.0.0.1")) as api,
+        following(api.url) as follower,
+    ):
+        api.store.revision = 10
+        api.forget()
+        api.cut()
+        api.put(endpoint_slice("10.0.0.2"))
+        await follower.until(lambda: follower.addresses() == ["10.0.0.2"])
+        api.put(endpoint_slice("10.0.0.3"))
+        await follower.until(lambda: follower.addresses() == ["10.0.0.3"])
+
+
 async def test_a_history_lost_in_the_middle_of_a_watch_is_looked_up_too() -> None:
     async with fake_api_server(service(), endpoint_slice("10.0.0.1")) as api, following(api.url) as follower:
         expired = {"kind": "Status", "code": 410, "reason": "Expired", "message": "too old resource version"}

@@ -4,6 +4,9 @@ First a look at everything, then a watch from there on. The look is a stream of 
 (WatchList, KEP-3157), else a list in pages. Losing the thread (410) means another look, and its difference from what was known,
 deletions included; what is known is never cleared.
 
+A server that was restored from a backup accepts a watch from a version that it has yet to reach, and then says nothing, bookmarks
+included (apiserver `storage/cacher`). So a watch that was silent to its end is followed by a probe: where is the server?
+
 Resource versions are handed back as they came. They are compared in one place only, to tell an old event from a new one,
 and only where both are decimal numbers, which since Kubernetes 1.35 is promised (KEP-5504).
 """
@@ -50,6 +53,7 @@ class _Phase(enum.Enum):
     LOOK_AT_STREAM = "WatchList"
     LOOK_AT_PAGES = "List"
     FOLLOW = "Watch"
+    PROBE = "Probe"
 
 
 class Reflector:
@@ -95,6 +99,8 @@ class Reflector:
             # Without a resource version: the newest state, not what some cache has.
             page = {"limit": str(self._page_size)}
             return Ask(page | {"continue": self._more} if self._more else page, stream=False)
+        if self._phase is _Phase.PROBE:
+            return Ask({"limit": "1"}, stream=False)
         timeout_s = self._rng.randint(*_WATCH_S)
         query = {"watch": "true", "allowWatchBookmarks": "true", "timeoutSeconds": str(timeout_s)}
         if self._phase is _Phase.LOOK_AT_STREAM:
@@ -107,6 +113,11 @@ class Reflector:
     def page(self, page: Page) -> News | None:
         """A page of a list has come; what changed, once it was the last."""
         self._answered()
+        if self._phase is _Phase.PROBE:
+            self._phase = _Phase.FOLLOW
+            if _older(page.resource_version, self._version):
+                self._start_over()
+            return None
         self._looking.update((item.key, item) for item in page.items)
         self._unreadable |= {unusable.key for unusable in page.unusable if unusable.key is not None}
         self._more = page.more
@@ -137,6 +148,8 @@ class Reflector:
             # The server kept its time and never said that this was everything: it cannot do it.
             self._can_stream = False
             self.look_again()
+        elif self._phase is _Phase.FOLLOW and lasted_s >= _WATCH_S[0] and not self._progress:
+            self._phase = _Phase.PROBE
         if self._progress or lasted_s >= _BRIEF_S:
             self._backoff.reset()
             return 0.0
@@ -144,6 +157,8 @@ class Reflector:
 
     def failed(self, failure: Failure) -> float:
         """The request failed, or its stream broke off. How long to wait before the next one, in seconds."""
+        if self._phase is _Phase.PROBE:
+            self._phase = _Phase.FOLLOW
         if self._phase is _Phase.LOOK_AT_STREAM and failure.status in (400, 422):
             self._can_stream = False
             self.look_again()
