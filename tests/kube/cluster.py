@@ -41,6 +41,12 @@ def kubeconfig(api: ApiServer) -> Path:
     return path
 
 
+def pod_environment(api: ApiServer) -> dict[str, str]:
+    """What a Pod finds the API server by."""
+    host, _, port = api.url.removeprefix("https://").partition(":")
+    return {"KUBERNETES_SERVICE_HOST": host, "KUBERNETES_SERVICE_PORT": port}
+
+
 async def permit(api: ApiServer, *kinds: Kind) -> None:
     """Let TRIMTAB follow these kinds."""
     rules = [

@@ -2,8 +2,9 @@
 
 from tests.control.kube.following import PAYMENTS, following
 from tests.control.kube.json_objects import endpoint_slice, node
-from tests.kube.api_server import TRIMTAB, ApiServer
-from tests.kube.cluster import follow_until, permit, shop_service
+from tests.kube.api_server import ADMIN, TRIMTAB, ApiServer
+from tests.kube.cluster import follow_until, permit, pod_environment, shop_service
+from trimtab.control.kube.access import AccessSource, in_cluster
 from trimtab.control.kube.kinds import NODES, SERVICES, SLICES
 from trimtab.control.kube.watch_source import Scope
 
@@ -50,6 +51,18 @@ async def test_a_missing_permission_names_the_rule_and_the_rule_helps(api: ApiSe
         # Nodes are still not permitted, and not needed.
         await follow_until(follower, "10.0.0.1")
         assert any(NODES.rule() in problem for problem in follower.source.problems)
+
+
+async def test_a_token_that_is_refused_is_read_again(api: ApiServer) -> None:
+    await api.put(shop_service())
+    await api.put(endpoint_slice("10.0.0.1"))
+    (api.folder / "token").write_text("expired")
+    credentials = AccessSource(in_cluster(pod_environment(api), api.folder))
+    async with following(api.url, credentials=credentials, wait=False) as follower:
+        await follower.until(lambda: "Unauthorized" in follower.source.waiting_for)
+        (api.folder / "token").write_text(ADMIN)
+        await follow_until(follower, "10.0.0.1")
+        await follower.until(lambda: not list(follower.source.problems))
 
 
 async def test_scope_is_namespaces_and_labels(api: ApiServer) -> None:

@@ -11,7 +11,7 @@ from tests.control.kube.json_objects import Json, endpoint_slice, node
 from tests.control.xds_client import XdsClient, addresses
 from tests.deploy.kustomize import build
 from tests.kube.api_server import ApiServer
-from tests.kube.cluster import follow_until, kubeconfig, shop_service
+from tests.kube.cluster import follow_until, kubeconfig, pod_environment, shop_service
 from tests.kube.real_api_server import only_real
 from trimtab.control.kube.access import AccessSource, in_cluster
 
@@ -49,14 +49,12 @@ async def test_the_role_that_is_shipped_is_enough_for_a_pod(api: ApiServer) -> N
     }
     made = await api.request("POST", "/api/v1/namespaces/trimtab/serviceaccounts/trimtab/token", request)
     (api.folder / "token").write_text(made["status"]["token"])
-    host, _, port = api.url.removeprefix("https://").partition(":")
-    environment = {"KUBERNETES_SERVICE_HOST": host, "KUBERNETES_SERVICE_PORT": port}
     item = shop_service()
     item["metadata"]["annotations"] = {"trimtab.dev/policy": "{strategy: [}"}
     await api.put(item)
     await api.put(endpoint_slice("10.0.0.1"))
     await api.put(node("n1", "a"))
-    credentials = AccessSource(in_cluster(environment, api.folder))
+    credentials = AccessSource(in_cluster(pod_environment(api), api.folder))
     async with following(api.url, credentials=credentials, wait=False) as follower:
         await follow_until(follower, "10.0.0.1")
         # A role takes a moment to be known; without Nodes everything else is served meanwhile.
