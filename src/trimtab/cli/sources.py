@@ -46,21 +46,24 @@ class SourceOptions:
         return ManifestSource(self.manifests)
 
     def _only_for_a_cluster(self) -> None:
+        another_source = "give one source of truth"
+        cluster_only = "it is for a cluster, and a folder of manifests is served as it is; leave it out"
+        on_disk = "it keeps what an API server said, and manifests are on disk already; leave it out"
         given = {
-            "--kubeconfig": self.kubeconfig,
-            "--context": self.context,
-            "--namespace": self.namespaces,
-            "--selector": self.selector,
-            "--watch-pods": self.watch_pods,
-            "--state-dir": self.state_dir,
-            "--state-max-age": self.state_max_age_s is not None,
-            "--withdrawal-share": self.withdrawal_share is not None,
-            "--withdrawal-services": self.withdrawal_services is not None,
-            "--withdrawal-hold": self.withdrawal_hold_s is not None,
+            "--kubeconfig": (self.kubeconfig, another_source),
+            "--context": (self.context, another_source),
+            "--namespace": (self.namespaces, cluster_only),
+            "--selector": (self.selector, cluster_only),
+            "--watch-pods": (self.watch_pods, "Pods in the folder are read anyway; leave it out"),
+            "--state-dir": (self.state_dir, on_disk),
+            "--state-max-age": (self.state_max_age_s is not None, on_disk),
+            "--withdrawal-share": (self.withdrawal_share is not None, cluster_only),
+            "--withdrawal-services": (self.withdrawal_services is not None, cluster_only),
+            "--withdrawal-hold": (self.withdrawal_hold_s is not None, cluster_only),
         }
-        for option, value in given.items():
+        for option, (value, why) in given.items():
             if value:
-                raise ServeError(f"--manifests and {option} exclude each other: give one source of truth")
+                raise ServeError(f"--manifests and {option} exclude each other: {why}")
 
     def _cluster(self) -> Source:
         guard, state_dir = self._guard(), self._state_dir()
