@@ -1,5 +1,6 @@
 """Two control planes of one cluster: both have followed all of its history, or one has just been started."""
 
+import asyncio
 import random
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,7 +13,7 @@ from tests.cli.test_serve_cluster import kubeconfig, serving_cluster
 from tests.control.kube.cluster_model import Deployment
 from tests.control.kube.fake_api_server import FakeApiServer, fake_api_server
 from tests.control.kube.json_objects import Json, endpoint_slice, node, pod, service
-from tests.control.xds_client import XdsClient, addresses
+from tests.control.xds_client import PATIENCE_S, XdsClient, addresses
 from tests.xds.envoy_messages import discovery_pb2
 from trimtab.control.kubernetes import TRIGGERED_ANNOTATION
 from trimtab.model import Locality
@@ -145,3 +146,62 @@ async def test_without_pods_too_they_date_what_both_saw_become_ready_by_its_slic
             mine, theirs = await resources(first.xds, CLIENTS[2]), await resources(second.xds, CLIENTS[2])
             assert any(b"ready_since" in body for body in mine.values())
             assert mine == theirs
+
+
+def replica(number: int, running: Serving) -> Json:
+    """One of the endpoints by which replicas find each other."""
+    return endpoint_slice("127.0.0.1", name=f"trimtab-{number}", of="trimtab", port=int(running.xds.rpartition(":")[2]))
+
+
+async def same(one: Serving, two: Serving) -> bool:
+    """Whether every client gets the same bytes from both, dates among them, which here no Pod says."""
+    for who in CLIENTS:
+        mine, theirs = await resources(one.xds, who), await resources(two.xds, who)
+        assert any(b"ready_since" in body for body in mine.values())
+        if mine != theirs:
+            return False
+    return True
+
+
+async def until_same(one: Serving, two: Serving) -> None:
+    async with asyncio.timeout(PATIENCE_S):
+        while not await same(one, two):  # noqa: ASYNC110 - they tell each other in their own time
+            await asyncio.sleep(0.05)
+
+
+async def test_without_pods_too_replicas_that_know_each_other_send_the_same_bytes_whenever_they_started(
+    tmp_path: Path,
+) -> None:
+    rng = random.Random(20261128)
+    deployments = [Deployment(f"s{number}", number * 100, rng) for number in range(6)]
+    start = [item for one in deployments for item in (service(one.name), *map(zoned, one.slices()))]
+    last, arguments = (
+        iter(f"10.9.9.{number}" for number in range(250)),
+        ("--peer-service", "trimtab.prod:8080", "--census-warm-up", "3600", "--withdrawal-share", "1"),
+    )
+    async with fake_api_server(node("node-1", "a"), service("last"), service("trimtab"), *start) as api:
+        config = kubeconfig(tmp_path, api.url)
+
+        async def live_through(steps: int, *running: Serving) -> None:
+            for _ in range(steps // 10):
+                happen(api, deployments, 10, rng)
+                address = next(last)
+                api.put(endpoint_slice(address, name="last-1", of="last"))
+                await caught_up(rng.choice(running), address)
+            for each in running:
+                await caught_up(each, address)
+
+        async with serving_cluster(config, *arguments) as old:
+            api.put(replica(1, old))
+            await live_through(200, old)
+            async with serving_cluster(config, *arguments) as new:
+                await until_same(old, new)
+                api.put(replica(2, new))
+                # Some changes one of them skips, or sees later.
+                await live_through(200, old, new)
+                await until_same(old, new)
+                old.stop()
+                # Whoever comes now has never met the first.
+                async with serving_cluster(config, *arguments) as third:
+                    api.put(replica(3, third))
+                    await until_same(new, third)

@@ -149,11 +149,13 @@ async def test_what_is_missing_is_said_until_it_is_ready(tmp_path: Path) -> None
         (["--manifests", str(tmp_path), "--kubeconfig", "x"], "--manifests and --kubeconfig exclude each other"),
         (
             [*manifests, *state],
-            "--manifests and --state-dir exclude each other: it keeps what an API server said, and manifests are on disk "
-            "already; leave it out",
+            "--state-dir exclude each other: it keeps what an API server said, and manifests are on disk already; leave it out",
         ),
         ([*manifests, "--watch-pods"], "Pods in the folder are read anyway; leave it out"),
-        ([*manifests, "--namespace", "prod"], "it is for a cluster, and a folder of manifests is served as it is; leave it out"),
+        (
+            [*manifests, "--namespace", "prod"],
+            "it is for a cluster, and a folder of manifests is served as it is; leave it out",
+        ),
         ([], "this is not a Pod in a cluster"),
         (["--kubeconfig", str(tmp_path / "nowhere")], "nowhere"),
         ([*manifests, "--withdrawal-share", "0"], "--manifests and --withdrawal-share exclude each other"),

@@ -31,13 +31,13 @@ class Replica:
         self.server.complete()
         self.address = ""
         self._memory_s = memory_s
-        self.peers = Peers(self.census, self.store)
+        self.peers = Peers(self.census, self.catalog, self.store)
 
     async def listen(self, address: str = "127.0.0.1:0") -> None:
         self.address = f"127.0.0.1:{await self.server.start(address)}"
 
     def know(self, addresses: Iterable[str] = (), service: ServiceRef | None = None) -> None:
-        self.peers = Peers(self.census, self.store, addresses, service, memory_s=self._memory_s)
+        self.peers = Peers(self.census, self.catalog, self.store, addresses, service, memory_s=self._memory_s)
         self.peers.start()
 
     def joined(self, zones: str, name: str = PAYMENTS) -> None:

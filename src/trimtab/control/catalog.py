@@ -46,7 +46,8 @@ class Catalog:
         self._pods = Pods()
         self._policies = Policies(defaults or PolicyDefaults())
         self._ports: dict[ServiceKey, dict[ServiceRef, ServicePort]] = {}
-        self._readiness = readiness or Readiness()
+        self.readiness = readiness or Readiness()
+        """Since when endpoints are ready."""
         self._placements: dict[ServiceKey, Placements] = {}
         self.undivided: dict[ServiceKey, str] = {}
         """Services whose policy divides them by a Pod label that none of their endpoints has, and what to do."""
@@ -88,6 +89,10 @@ class Catalog:
                 changes = {ref: moved[id(port)] for ref, port in ports.items() if id(port) in moved}
                 self._ports[key] = {**ports, **changes}
                 yield changes
+
+    def redate(self, service: ServiceKey) -> Changes:
+        """The endpoints of a service are ready since other times than they were; what follows from it."""
+        return self._rejoin(service)
 
     def get(self, ref: ServiceRef) -> ServicePort | None:
         """What is published under a name."""
@@ -172,11 +177,11 @@ class Catalog:
         service = self._services.get(key)
         if service is None:
             self._policies.forget(key)
-            self._readiness.forget(key)
+            self.readiness.forget(key)
             self._placements.pop(key, None)
         else:
             joined = join(service, self.slices(key), self._policy(key, service), self._placing(key).place)
-            joined = self._readiness.note(key, joined, self.slices(key))
+            joined = self.readiness.note(key, joined, self.slices(key))
             # The first of two ports that share a number (one TCP each) or a name keeps it.
             for port in reversed(joined):
                 after |= dict.fromkeys(port.names, port)

@@ -34,6 +34,8 @@ log = structlog.get_logger(__name__)
 DRAIN_GRACE_S = 5.0
 CENSUS_WARM_UP_S = 15.0
 """How long clients get to connect to a control plane that has just started, before they are counted."""
+PEERS_ANSWER_S = 1.0
+"""How long other replicas get to say since when endpoints are ready, before clients are told."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +71,9 @@ class ControlPlane:
         certificates = settings.certificates
         self._xds = XdsServer(self._store, self._census, self._metrics, certificates=certificates)
         security = None if certificates is None else certificates.channel_credentials
-        self._peers = Peers(self._census, self._store, settings.peers, settings.peer_service, security=security)
+        self._peers = Peers(
+            self._census, self._catalog, self._store, settings.peers, settings.peer_service, security=security
+        )
         self._admin = AdminServer(self._metrics, self._not_ready, debug_pages(self._inspection()))
         self._last_change_at = 0.0
         self._loaded = False
@@ -148,6 +152,7 @@ class ControlPlane:
                     self._take_in(upserts, deletes)
                     await asyncio.sleep(0)
                 if not self._loaded:
+                    await self._peers.heard_out(PEERS_ANSWER_S)
                     self._begin()
                 self._report_policies()
 

@@ -1,9 +1,10 @@
-"""A connection to another replica of the control plane, over which it tells what it knows of the clients."""
+"""A connection to another replica of the control plane, over which it tells what it knows."""
 
 import asyncio
 import random
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Generic, Protocol, TypeVar
 
 import grpc
 import grpc.aio
@@ -13,28 +14,85 @@ from ..errors import ProtocolError
 from ..xds.backoff import Backoff
 from ..xds.client_stream import ClientStream
 from ..xds.discovery import ClientNode, DiscoveryResponse
-from ..xds.resource_type import ADS_SERVICE, CENSUS, STREAM_AGGREGATED_RESOURCES, WILDCARD
-from ..xds.service_census import ServiceCensus, decode_census
+from ..xds.resource_type import ADS_SERVICE, STREAM_AGGREGATED_RESOURCES, WILDCARD
 
 log = structlog.get_logger(__name__)
 
-News = Mapping[str, ServiceCensus | None]
-"""What another replica knows by service; None: nothing any more."""
 Security = Callable[[], grpc.ChannelCredentials]
 """How to connect, asked anew each time, for certificates change."""
-Listener = Callable[[str, News, bool], object]
-"""Told the replica, the news, and whether that is all it knows."""
 
+
+class Said(Protocol):
+    """What a replica says of one service."""
+
+    @property
+    def replica(self) -> str:
+        """Who says so; empty: there is nothing to say any more."""
+        ...
+
+
+S = TypeVar("S", bound=Said)
+
+
+@dataclass(frozen=True, slots=True)
+class Topic(Generic[S]):
+    """Something that replicas tell each other of services."""
+
+    type_url: str
+    decode: Callable[[bytes, str], tuple[str, S]]
+    """The service and what is said of it. Raises ProtocolError."""
+    listener: Callable[[str, Mapping[str, S | None], bool], Awaitable[None]]
+    """Told the replica, the news by service (None: nothing any more), and whether that is all it knows."""
+
+
+_MUCH = 64 << 10
+"""A response of so many bytes is taken apart in a thread, for streams must go on meanwhile."""
 _METHOD = f"/{ADS_SERVICE}/{STREAM_AGGREGATED_RESOURCES}"
 _OPTIONS = (
     # A half-open connection, as after a lost node, is noticed within 20 s.
     ("grpc.keepalive_time_ms", 15_000),
     ("grpc.keepalive_timeout_ms", 5_000),
     ("grpc.http2.max_pings_without_data", 0),
-    # All services that have clients come in one response.
-    ("grpc.max_receive_message_length", -1),
+    # All services come in one response: 7 MB for a hundred thousand endpoints.
+    ("grpc.max_receive_message_length", 64 << 20),
     ("grpc.use_local_subchannel_pool", 1),
 )
+
+
+class _Subscription(Generic[S]):
+    """One topic on one link."""
+
+    def __init__(self, topic: Topic[S], node: ClientNode) -> None:
+        self._topic = topic
+        self.protocol: ClientStream[S] = ClientStream(topic.type_url, node, topic.decode)
+        self.protocol.subscribe(WILDCARD)
+        self._told = False
+        self._said: dict[str, S] = {}
+
+    def connected(self) -> bytes:
+        self._told = False
+        return self.protocol.connected().serialize()
+
+    def received(self, response: DiscoveryResponse) -> bytes:
+        """The answer. Raises ProtocolError."""
+        reaction = self.protocol.received(response)
+        self._said = {update.name: update.resource for update in reaction.updates if update.resource is not None}
+        self.protocol.let_go()
+        return reaction.request.serialize()
+
+    @property
+    def speaker(self) -> str:
+        """Who sent what was received last; empty: it does not say."""
+        return next((said.replica for said in self._said.values() if said.replica), "")
+
+    async def tell(self, replica: str) -> None:
+        """Pass on what was received last."""
+        # The first response of which we know whose it is holds everything there is: what it does not mention is no more.
+        everything, self._told = not self._told, True
+        said, self._said = self._said, {}
+        await self._topic.listener(
+            replica, {name: one if one.replica else None for name, one in said.items()}, everything
+        )
 
 
 class PeerLink:
@@ -44,7 +102,7 @@ class PeerLink:
         self,
         address: str,
         own_replica: str,
-        listener: Listener,
+        topics: Sequence[Topic[Any]],
         rng: random.Random,
         security: Security | None = None,
         server_name: str = "",
@@ -56,11 +114,12 @@ class PeerLink:
         self.replica = ""
         """Who answers there; empty: nobody, or nobody with anything to say."""
         self._own_replica = own_replica
-        self._listener = listener
         self._backoff = Backoff(rng)
         node = ClientNode(id=own_replica, user_agent="trimtab-control-plane")
-        self._protocol: ClientStream[ServiceCensus] = ClientStream(CENSUS, node, decode_census)
-        self._protocol.subscribe(WILDCARD)
+        self._subscriptions = {topic.type_url: _Subscription(topic, node) for topic in topics}
+        self._silent = set(self._subscriptions)
+        self.settled = asyncio.Event()
+        """What there is to be heard at first was heard, or could not be."""
         self._answered = False
         self._reported = False
 
@@ -71,7 +130,9 @@ class PeerLink:
             try:
                 why = await self._converse()
             finally:
-                self._protocol.disconnected()
+                self.settled.set()
+                for subscription in self._subscriptions.values():
+                    subscription.protocol.disconnected()
                 replica, self.replica = self.replica, ""
                 if replica not in ("", self._own_replica):
                     lost(replica)
@@ -89,9 +150,10 @@ class PeerLink:
         try:
             async with self._open() as channel:
                 call: Any = channel.stream_stream(_METHOD)()
-                await call.write(self._protocol.connected().serialize())
+                for subscription in self._subscriptions.values():
+                    await call.write(subscription.connected())
                 while isinstance(data := await call.read(), bytes):
-                    await call.write(self._received(data))
+                    await call.write(await self._received(data))
                     if self.replica == self._own_replica:
                         break
             return "the stream was closed"
@@ -106,16 +168,25 @@ class PeerLink:
             return grpc.aio.insecure_channel(self.address, options=self._options)
         return grpc.aio.secure_channel(self.address, self._security(), options=self._options)
 
-    def _received(self, data: bytes) -> bytes:
+    async def _received(self, data: bytes) -> bytes:
         """Take in a response; the answer to it. Raises ProtocolError."""
-        reaction = self._protocol.received(DiscoveryResponse.parse(data))
-        said = {update.name: update.resource for update in reaction.updates if update.resource is not None}
-        # The first response of which we know whose it is holds everything there is: what it does not mention is no more.
-        everything = not self.replica
-        self.replica = self.replica or next((census.replica for census in said.values() if census.replica), "")
+        if len(data) > _MUCH:
+            subscription, answer = await asyncio.to_thread(self._read, data)
+        else:
+            subscription, answer = self._read(data)
+        self.replica = self.replica or subscription.speaker
         self._backoff.reset()
         self._answered, self._reported = True, False
         if self.replica not in ("", self._own_replica):
-            news = {name: census if census.replica else None for name, census in said.items()}
-            self._listener(self.replica, news, everything)
-        return reaction.request.serialize()
+            await subscription.tell(self.replica)
+        if not self._silent:
+            self.settled.set()
+        return answer
+
+    def _read(self, data: bytes) -> tuple[_Subscription[Any], bytes]:
+        response = DiscoveryResponse.parse(data)
+        subscription = self._subscriptions.get(response.type_url)
+        if subscription is None:
+            raise ProtocolError(f"a response of type {response.type_url!r}, which was not subscribed to")
+        self._silent.discard(response.type_url)
+        return subscription, subscription.received(response)

@@ -15,9 +15,10 @@ from ..xds.dialect import Dialect
 from ..xds.discovery import ClientNode
 from ..xds.listener import encode_listener
 from ..xds.resource import Audience, Resource
-from ..xds.resource_type import CENSUS, CLUSTERS, ENDPOINTS, LISTENERS, SEATS
+from ..xds.resource_type import CENSUS, CLUSTERS, ENDPOINTS, LISTENERS, READINESS, SEATS
 from ..xds.seat import encode_seat
 from ..xds.service_census import encode_census
+from ..xds.service_readiness import ServiceReadiness, encode_readiness
 from ..xds.version import content_version
 from .catalog import Catalog, ServicePort
 from .census import Census
@@ -28,6 +29,7 @@ from .gate import Refused, gate
 from .passthrough import dns_target, told_policy
 from .progress import Progress
 from .published import Published, Shares, Subset
+from .references import ServiceKey
 from .seats import Seats
 from .wishes import Place
 
@@ -51,6 +53,18 @@ class _Counted:
     """The subject of what replicas tell each other about the clients of a service."""
 
     service: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Dated:
+    """The subject of what replicas tell each other of since when the endpoints of a service are ready."""
+
+    service: str
+
+    @property
+    def key(self) -> ServiceKey:
+        name, _, namespace = self.service.partition(".")
+        return namespace, name
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +143,10 @@ class ResourceStore:
             self.announce([_Seated(service, client) for client in self._seats.clients(service)])
         if shares_changed:
             self.census_changed(service)
+
+    def redated(self, service: ServiceKey) -> None:
+        """What other replicas are told of since when the endpoints of a service are ready changed, and nothing else did."""
+        self.announce((_Dated(_dotted(service)),))
 
     def census_changed(self, service: str) -> None:
         """The shares of client zones of a service changed, and with them every zone's view of it."""
@@ -211,6 +229,8 @@ class ResourceStore:
     def subject(self, type_url: str, name: str, audience: Audience) -> Hashable | None:
         if type_url == CENSUS:
             return _Counted(name)
+        if type_url == READINESS:
+            return _Dated(name)
         if type_url == SEATS:
             ref = self.canonical(name, audience)
             return None if ref is None else _Seated(str(ref), audience.client)
@@ -221,13 +241,18 @@ class ResourceStore:
             return subject.service if isinstance(subject, _Counted) else None
         if type_url == SEATS:
             return None
+        if type_url == READINESS and isinstance(subject, _Dated):
+            return subject.service
         # A wildcard gets every service port once, by its number; a number survives where the service itself is gone.
-        numbered = isinstance(subject, ServiceRef) and subject.port is not None and subject.port.isdigit()
-        return str(subject) if numbered else None
+        if not isinstance(subject, ServiceRef) or subject.port is None or not subject.port.isdigit():
+            return None
+        return str(replace(subject, port=None) if type_url == READINESS else subject)
 
     def all_names(self, type_url: str) -> Iterable[str]:
         if type_url == CENSUS:
             return self._census.services()
+        if type_url == READINESS:
+            return map(_dotted, self._catalog.readiness.services())
         if type_url == SEATS:
             return ()
         return (str(ref) for ref, published in self._published.items() if ref == published.port.ref)
@@ -247,6 +272,9 @@ class ResourceStore:
         if type_url == CENSUS:
             told = self._census.told(name)
             return None if told is None else encode_census(told)
+        if type_url == READINESS:
+            sightings = self._catalog.readiness.told(_Dated(name).key)
+            return encode_readiness(ServiceReadiness(self._census.replica, sightings)) if sightings else None
         if type_url == SEATS:
             ref = self.canonical(name, audience)
             seat = None if ref is None else self._seats.of((str(ref), audience.zone), audience.client)
@@ -305,6 +333,11 @@ def _meaning(name: str, namespace: str) -> tuple[ServiceRef | None, Subset | Non
 def _meant(name: str, namespace: str) -> tuple[ServiceRef, Subset | None]:
     ref = ServiceRef.parse(name).within(namespace)
     return ref.whole, ref.subset
+
+
+def _dotted(service: ServiceKey) -> str:
+    namespace, name = service
+    return f"{name}.{namespace}"
 
 
 _place = lru_cache(maxsize=1024)(Place)

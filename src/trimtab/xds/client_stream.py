@@ -88,6 +88,10 @@ class ClientStream(Generic[T]):
         """The next stream goes to another server, which must not take our version for one of its own."""
         self._version = ""
 
+    def let_go(self) -> None:
+        """Keep nothing of what was received: whoever was told has it."""
+        self._known.clear()
+
     def disconnected(self) -> None:
         """The stream is gone; what is known stays."""
         self._connected = False

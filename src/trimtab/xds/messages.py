@@ -59,6 +59,7 @@ OrcaLoadReport: Any = _message("xds.data.orca.v3.OrcaLoadReport")
 OrcaLoadReportRequest: Any = _message("xds.service.orca.v3.OrcaLoadReportRequest")
 
 ServiceCensus: Any = _message("trimtab.control.v1.ServiceCensus")
+ServiceReadiness: Any = _message("trimtab.control.v1.ServiceReadiness")
 Seat: Any = _message("trimtab.control.v1.Seat")
 
 

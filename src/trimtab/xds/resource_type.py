@@ -6,7 +6,9 @@ CLUSTERS = _PREFIX + "envoy.config.cluster.v3.Cluster"
 ENDPOINTS = _PREFIX + "envoy.config.endpoint.v3.ClusterLoadAssignment"
 LISTENERS = _PREFIX + "envoy.config.listener.v3.Listener"
 CENSUS = _PREFIX + "trimtab.control.v1.ServiceCensus"
-"""What replicas of the control plane tell each other."""
+"""What replicas of the control plane tell each other of their clients."""
+READINESS = _PREFIX + "trimtab.control.v1.ServiceReadiness"
+"""What replicas of the control plane tell each other of since when endpoints are ready."""
 SEATS = _PREFIX + "trimtab.control.v1.Seat"
 """What Trimtab's clients are told of their place among the clients of a service."""
 
@@ -18,7 +20,14 @@ COMPLETE_STATE = frozenset({CLUSTERS, LISTENERS})
 
 WILDCARD = "*"
 
-SHORT_NAMES = {CLUSTERS: "cds", ENDPOINTS: "eds", LISTENERS: "lds", CENSUS: "census", SEATS: "seats"}
+SHORT_NAMES = {
+    CLUSTERS: "cds",
+    ENDPOINTS: "eds",
+    LISTENERS: "lds",
+    CENSUS: "census",
+    READINESS: "readiness",
+    SEATS: "seats",
+}
 """What people call them, in metrics and tables."""
 
 ADS_SERVICE = "envoy.service.discovery.v3.AggregatedDiscoveryService"

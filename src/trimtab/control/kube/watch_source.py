@@ -31,6 +31,8 @@ _RESTORE_AFTER_S = 3.0
 """How long the API server gets to answer before saved state stands in."""
 _DOUBT_S = 30.0
 """How often everything may be listed because clients claim to have seen more."""
+_CAUGHT_UP_S = 5.0
+"""A watch that has been open for so long has told what happened before it was."""
 _SAVE_S = 30.0
 _SAVE_UNCHANGED_S = 300.0
 """What has not changed is saved too, now and then: that it was true five minutes ago is news."""
@@ -92,6 +94,7 @@ class WatchSource:
         self.guard = WithdrawalGuard(guard or GuardSettings())
         self._settling = Settling(self.guard)
         self.readiness = Readiness()
+        self._saw_until = time.time()
         self.progress = Progress(self._inbox.wake)
         self.stale_since: float | None = None
         """When what is served was written to disk, in seconds since the epoch; None: it is what the API server says."""
@@ -164,6 +167,7 @@ class WatchSource:
         """Everything first, as the API server tells it or as it was saved, then every change."""
         saved = None if self._state_dir is None else await asyncio.to_thread(self._state_dir.load, self._key())
         self.readiness.remember({} if saved is None else saved.ready)
+        self.readiness.blind_since = self._saw_until = time.time() if saved is None else saved.written_at
         async with self._client:
             self._feeds = list(self._make_feeds(() if saved is None else saved.objects))
             running = [asyncio.create_task(feed.run()) for feed in self._feeds]
@@ -171,13 +175,17 @@ class WatchSource:
             for task in running:
                 task.add_done_callback(lambda _: self._inbox.wake())
             try:
-                yield await self._first(saved, running)
+                first = await self._first(saved, running)
+                if self.stale_since is None:
+                    self._saw_until = time.time()
+                yield first
                 self._forget_earlier_life()
                 self._advance(self._heard())
                 while True:
                     await self._inbox.wait(self._wake_in_s())
                     _raise_failed(running)
                     heard = self._heard()
+                    self._look_out()
                     for news in self._next():
                         yield news
                     # Whoever took the news has served them by now.
@@ -265,11 +273,19 @@ class WatchSource:
         if self.stale_since is None:
             self.readiness.remember({})
 
-    def _hears_slices(self) -> bool:
+    def _hears_slices(self, for_s: float = SETTLE_S) -> bool:
         """Whether whatever happened to slices until a moment ago has been heard."""
-        a_moment_ago = self._clock() - SETTLE_S
+        a_moment_ago = self._clock() - for_s
         slices = (feed for feed in self._feeds if feed.kind is SLICES)
         return all(feed.open_since is not None and feed.open_since <= a_moment_ago for feed in slices)
+
+    def _look_out(self) -> None:
+        """Note whether what is new came just now, and otherwise since when it may have come."""
+        sees = self._hears_slices(_CAUGHT_UP_S)
+        if sees:
+            heard_at = min(feed.heard_at for feed in self._feeds if feed.kind is SLICES)
+            self._saw_until = time.time() - (self._clock() - heard_at)
+        self.readiness.blind_since = None if sees else self._saw_until
 
     def _pass(self, news: News) -> News:
         trips = self.guard.trips
