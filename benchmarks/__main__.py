@@ -1,4 +1,4 @@
-"""Run every benchmark, or those named: `python -m benchmarks [pick] [unary_call] [push] [kube] [census] [simulate] [subsets] [load_report] [slow_pod] [agreement] [tls] [zones]`."""
+"""Run every benchmark, or those named: `python -m benchmarks [pick] [unary_call] [push] [kube] [census] [readiness] [simulate] [subsets] [load_report] [slow_pod] [agreement] [tls] [zones]`."""
 
 import asyncio
 import os
@@ -16,6 +16,7 @@ BENCHMARKS = (
     "unary_call",
     "push",
     "census",
+    "readiness",
     "simulate",
     "subsets",
     "load_report",

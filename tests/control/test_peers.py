@@ -5,12 +5,13 @@ import contextlib
 from collections.abc import AsyncIterator, Iterable
 
 from tests.control.objects import endpoint, endpoint_slice, service
-from tests.control.xds_client import until
+from tests.control.xds_client import XdsClient, addresses, until
 from trimtab.control.catalog import Catalog
 from trimtab.control.census import Census
 from trimtab.control.kubernetes import ServicePortSpec, SlicePort
 from trimtab.control.metrics import Metrics
 from trimtab.control.peers import Peers
+from trimtab.control.readiness import Readiness
 from trimtab.control.resource_store import ResourceStore
 from trimtab.control.xds_server import XdsServer
 from trimtab.model import ServiceRef
@@ -24,7 +25,8 @@ class Replica:
 
     def __init__(self, name: str, memory_s: float) -> None:
         self.census = Census(name)
-        self.catalog = Catalog()
+        self.now = 1000.0
+        self.catalog = Catalog(Readiness(lambda: self.now))
         self.store = ResourceStore(self.catalog, self.census)
         self.store.apply(self.catalog.apply([service(), service(name="orders")], ()))
         self.server = XdsServer(self.store, self.census, Metrics())
@@ -50,6 +52,17 @@ class Replica:
 
     async def until_counts(self, name: str = PAYMENTS, **expected: int) -> None:
         await until(lambda: dict(self.census.counts(name)) == expected)
+
+    def look(self, now: float, *pods: str, name: str = "payments") -> None:
+        """See which Pods of a service are ready."""
+        self.now = now
+        listed = [endpoint(f"10.0.{number // 250}.{number % 250}", pod=pod) for number, pod in enumerate(sorted(pods))]
+        self.store.apply(self.catalog.apply([endpoint_slice(*listed, name=f"{name}-1", of=name)], ()))
+
+    def since(self, name: str = PAYMENTS) -> dict[str, float | None]:
+        assignment = self.store.assignment(ServiceRef.parse(name))
+        assert assignment is not None
+        return {found.hostname: found.ready_since for _, found in assignment.endpoints()}
 
     async def vanish(self) -> None:
         await self.peers.stop()
@@ -172,4 +185,93 @@ async def test_a_peer_that_is_not_there_does_no_harm() -> None:
         one.know([two.address])
         one.joined("a")
         assert dict(one.census.counts(PAYMENTS)) == {"a": 1}
+        assert one.peers.connected == 0
+
+
+async def test_replicas_tell_each_other_since_when_endpoints_are_ready() -> None:
+    async with replicas(2) as (one, two):
+        one.look(1000.0, "a")
+        one.look(1010.0, "a", "b")
+        two.look(2000.0, "a", "b")
+        one.know([two.address])
+        two.know([one.address])
+        await until(lambda: two.since() == {"a": None, "b": 1010.0})
+        two.look(2010.0, "a", "b", "c")
+        one.look(2011.0, "a", "b", "c")
+        await until(lambda: one.since() == two.since() == {"a": None, "b": 1010.0, "c": 2011.0})
+        # Nothing of that is a reason to connect as a client does.
+        assert not list(one.census.services())
+
+
+async def test_clients_are_not_sent_anything_because_of_a_date() -> None:
+    async with replicas(2) as (one, two):
+        one.look(1000.0, "a")
+        one.look(1010.0, "a", "b")
+        two.look(2000.0, "a", "b")
+        async with XdsClient(two.address, PAYMENTS) as client:
+            assert b"ready_since" not in (await client.response()).SerializeToString()
+            two.know([one.address])
+            await until(lambda: two.since() == one.since())
+            two.look(2010.0, "a", "b", "c")
+            told = await client.response()
+            assert addresses(told) == {PAYMENTS: ["10.0.0.0", "10.0.0.1", "10.0.0.2"]}
+            assert told.SerializeToString().count(b"ready_since") == 2
+
+
+async def test_what_is_known_is_passed_on_to_replicas_that_never_met_who_saw_it() -> None:
+    async with replicas(3) as (one, two, three):
+        one.look(1000.0, "a")
+        one.look(1010.0, "a", "b")
+        two.look(2000.0, "a", "b")
+        two.know([one.address])
+        await until(lambda: two.since() == one.since())
+        await one.vanish()
+        three.now = 3000.0
+        three.know([two.address])
+        await three.peers.heard_out(60.0)
+        # Before it knew that there are any endpoints.
+        three.look(3000.0, "a", "b")
+        assert three.since() == {"a": None, "b": 1010.0}
+
+
+async def test_a_whole_cluster_is_told_at_once() -> None:
+    async with replicas(2) as (one, two):
+        many = [f"pod-{number:05}" for number in range(10_000)]
+        one.look(1000.0, "pod-")
+        one.look(1010.0, *many)
+        two.look(2000.0, *many)
+        two.know([one.address])
+        await two.peers.heard_out(60.0)
+        assert two.since() == dict.fromkeys(many, 1010.0)
+
+
+async def test_what_a_replica_said_is_forgotten_with_it_unless_it_is_seen() -> None:
+    async with replicas(2, memory_s=0.1) as (one, two):
+        one.look(1000.0, "a")
+        one.look(1010.0, "a", "b", "c")
+        two.look(2000.0, "a", "b")
+        two.know([one.address])
+        await two.peers.heard_out(60.0)
+        await one.vanish()
+        await until(lambda: not two.catalog.readiness.heard_from("replica-0"))
+        assert two.since() == {"a": None, "b": 1010.0}
+        two.look(2010.0, "a", "b", "c")
+        assert two.since()["c"] == 2010.0
+
+
+async def test_nobody_waits_for_a_peer_that_is_not_there_or_has_nothing_to_say() -> None:
+    async with replicas(3) as (one, two, three):
+        await two.vanish()
+        one.know([two.address, three.address])
+        async with asyncio.timeout(30):
+            await one.peers.heard_out(3600.0)
+
+
+async def test_a_peer_that_answers_nobody_yet_is_not_waited_for_too_long() -> None:
+    async with replicas(2) as (one, two):
+        await two.server.stop(None)
+        two.server = XdsServer(two.store, two.census, Metrics())
+        await two.listen()
+        one.know([two.address])
+        await one.peers.heard_out(0.05)
         assert one.peers.connected == 0

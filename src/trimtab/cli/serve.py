@@ -78,7 +78,8 @@ def serve(
     admin
         Where /healthz, /readyz, /metrics and /debug are, and `trimtab status` asks, HOST:PORT.
     peers
-        Other replicas of this control plane, HOST:PORT each. They tell each other in which zones their clients are.
+        Other replicas of this control plane, HOST:PORT each. They tell each other in which zones their clients are, and since when
+        endpoints are ready.
     peer_service
         The service whose endpoints are the replicas, in place of a list: `trimtab.trimtab-system:18000`.
     census_warm_up

@@ -10,7 +10,8 @@ from typing import NamedTuple
 import structlog
 
 from ..model import Endpoint, LocalityEndpoints
-from ..xds.service_readiness import Identity, Sighting
+from ..xds.resource import Resource
+from ..xds.service_readiness import Identity, ServiceReadiness, Sighting, encode_readiness
 from .hearsay import Hearsay
 from .join import ServicePort
 from .kubernetes import EndpointSlice
@@ -58,6 +59,8 @@ class _Service:
     seen: dict[Identity, _Seen] = field(default_factory=dict)
     lost: float = 0.0
     """The greatest `absent_until` of an endpoint that is gone: if it comes back, that is later, whatever the clocks say."""
+    encoded: Resource | None = None
+    """What other replicas are told, once one has asked: they connect anew every half hour, and ask for everything."""
 
     def followed_by(self, seen: dict[Identity, _Seen]) -> "_Service":
         lost = (self.seen[one].sighting for one in self.seen.keys() - seen.keys())
@@ -162,9 +165,18 @@ class Readiness:
             if sighting is not None and plain.ready_since is None
         }
 
+    def resource(self, service: ServiceKey, replica: str) -> Resource | None:
+        """The same as a resource without its name, in the words of this `replica`; None: nothing."""
+        known = self._services.get(service)
+        if known is None:
+            return None
+        if known.encoded is None and (sightings := self.told(service)):
+            known.encoded = encode_readiness(ServiceReadiness(replica, sightings))
+        return known.encoded
+
     def services(self) -> Iterator[ServiceKey]:
-        """Those of which other replicas are told something."""
-        return (service for service in self._services if self.told(service))
+        """Those of which other replicas may be told something."""
+        return (service for service, known in self._services.items() if known.seen)
 
     def hear(self, replica: str, service: ServiceKey, said: Mapping[Identity, Sighting]) -> Heard:
         """Another replica said all that it knows of a service now."""
@@ -180,6 +192,7 @@ class Readiness:
             seen = known.seen.get(identity)
             if seen is not None and (seen.sighting is None or sighting > seen.sighting):
                 known.seen[identity] = after = _dated(sighting, seen.plain)
+                known.encoded = None
                 told, dated = True, dated or after.dated.ready_since != seen.dated.ready_since
         return Heard(told, dated)
 

@@ -18,7 +18,6 @@ from ..xds.resource import Audience, Resource
 from ..xds.resource_type import CENSUS, CLUSTERS, ENDPOINTS, LISTENERS, READINESS, SEATS
 from ..xds.seat import encode_seat
 from ..xds.service_census import encode_census
-from ..xds.service_readiness import ServiceReadiness, encode_readiness
 from ..xds.version import content_version
 from .catalog import Catalog, ServicePort
 from .census import Census
@@ -273,8 +272,7 @@ class ResourceStore:
             told = self._census.told(name)
             return None if told is None else encode_census(told)
         if type_url == READINESS:
-            sightings = self._catalog.readiness.told(_Dated(name).key)
-            return encode_readiness(ServiceReadiness(self._census.replica, sightings)) if sightings else None
+            return self._catalog.readiness.resource(_Dated(name).key, self._census.replica)
         if type_url == SEATS:
             ref = self.canonical(name, audience)
             seat = None if ref is None else self._seats.of((str(ref), audience.zone), audience.client)
