@@ -42,6 +42,8 @@ class Fault:
     status: int | None = None
     reason: str = ""
     """Empty: the one that goes with the status."""
+    cause: str = ""
+    """What a Status says besides its reason."""
     plain: bool = False
     """With 429: as a text, the way of priority and fairness, and not as a Status, which storage sends that is not ready yet."""
     retry_after_s: int | None = None
@@ -328,7 +330,9 @@ def _failed(fault: Fault) -> web.Response:
     code = fault.status or 500
     if code == 429 and fault.plain:
         return too_many_requests(fault.retry_after_s or 1)
-    details = {} if fault.retry_after_s is None else {"retryAfterSeconds": fault.retry_after_s}
+    details: Json = {} if fault.retry_after_s is None else {"retryAfterSeconds": fault.retry_after_s}
+    if fault.cause:
+        details["causes"] = [{"reason": fault.cause}]
     return Refused(code, "as it was requested", fault.reason, details=details).response()
 
 

@@ -5,6 +5,7 @@ import pytest
 from tests.control.kube.fake_api_server import Fault, fake_api_server
 from tests.control.kube.following import PAYMENTS, following
 from tests.control.kube.json_objects import endpoint, endpoint_slice, node, service
+from trimtab.control.kube.kinds import SLICES
 from trimtab.control.kube.watch_source import Scope
 from trimtab.model import Locality, ServiceRef
 
@@ -66,6 +67,16 @@ async def test_a_server_that_was_restored_from_a_backup_is_believed(monkeypatch:
         await follower.until(lambda: follower.addresses() == ["10.0.0.2"])
         api.put(endpoint_slice("10.0.0.3"))
         await follower.until(lambda: follower.addresses() == ["10.0.0.3"])
+
+
+async def test_a_server_whose_cache_lags_is_said_to_and_asked_for_pages() -> None:
+    async with fake_api_server(service(), endpoint_slice("10.0.0.1")) as api:
+        api.fail("endpointslices", *[Fault(status=504, cause="ResourceVersionTooLarge")] * 3)
+        async with following(api.url, wait=False) as follower:
+            await follower.until(lambda: "endpointslices: as it was requested" in follower.source.waiting_for)
+            await follower.until(lambda: follower.addresses() == ["10.0.0.1"])
+            assert not list(follower.source.problems)
+    assert [path for path, query in api.requests if "limit" in query] == [SLICES.path("")]
 
 
 async def test_a_history_lost_in_the_middle_of_a_watch_is_looked_up_too() -> None:

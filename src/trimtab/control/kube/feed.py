@@ -154,7 +154,8 @@ class Feed:
             self.problem = None
 
     def _failed(self, failure: Failure) -> float:
-        if failure.expired:
+        # While looking there is no thread: a server that is behind then, in its cache, is one that is not heard.
+        if failure.expired and (self.reflector.following or failure.status == 410):
             log.info("lost the thread, looking at everything again", resource=self.kind.resource)
             return self.reflector.failed(failure)
         denied = failure.status in (403, 404)
