@@ -43,10 +43,14 @@ def test_after_a_name_nothing_named_means_nothing() -> None:
 def test_a_name_in_a_stale_request_counts_too() -> None:
     client = SotwClient(Shelf(A), CLUSTERS)
     client.ask()
-    client.response()
-    client.ask(A, nonce="")
+    before = client.response().nonce
     client.ask()
     client.shelf.put(A, "2")
+    client.changed(A)
+    client.response()
+    client.ask(A, nonce=before)
+    client.ask()
+    client.shelf.put(A, "3")
     client.changed(A)
     assert client.responses() == []
 

@@ -36,6 +36,8 @@ class StateOfTheWorld:
         # Said is said, however late it comes: to name nothing later means nothing.
         subscription.ever_named |= bool(request.names)
         if delivery.nonce and request.nonce != delivery.nonce:
+            # What was plain before may mean something else by now.
+            subscription.repeated = None
             return
         is_answer = delivery.answered(request.nonce, request.error, now)
         subscription.repeated = repeatable_part(request)
