@@ -83,3 +83,15 @@ async def test_a_slice_that_could_not_be_used_may_be_why_there_is_none(tmp_path:
     assert "no endpoints: every call fails" in said
     assert "there is no EndpointSlice for this service unless one could not be used" in said
     assert "cluster.yaml: document 2 (EndpointSlice prod/payments-1): addressType" in said
+
+
+async def test_nothing_that_a_cluster_calls_something_drives_the_terminal(tmp_path: Path) -> None:
+    named = r'{addresses: [10.0.0.1], zone: "z\e[31m", nodeName: "n\e[31m", targetRef: {kind: Pod, name: "p\e[31m", uid: "u"}}'
+    policy = r"""annotations: {trimtab.dev/policy: 'strategy: "s\e[31m"'}"""
+    annotated = SERVICE.replace("namespace: prod", f"namespace: prod, {policy}")
+    (tmp_path / "cluster.yaml").write_text(f"{annotated}---{SLICE.replace('{addresses: [10.0.0.1]}', named)}")
+    with serving(tmp_path) as control_plane:
+        for service in (("payments.prod",), ()):
+            ended = await run("endpoints", *service, "--admin", control_plane.admin)
+            assert "z\N{REPLACEMENT CHARACTER}[31m" in ended.stdout
+            assert "\x1b" not in ended.stdout

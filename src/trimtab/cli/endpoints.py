@@ -91,13 +91,13 @@ def _print(report: EndpointsReport, out: Console) -> None:
     if report.shards:
         out.print(f"endpoints by shard: {_counts(report.shards)}")
     if report.fallback_problem is not None:
-        out.print(f"REFUSED: {plain(report.fallback_problem)}", style="red")
+        out.print(f"REFUSED: {report.fallback_problem}", style="red")
     if report.policy:
         out.print(f"policy: {', '.join(f'{name}: {value}' for name, value in report.policy.items())}")
     if report.refused is not None:
-        out.print(f"REFUSED, the last good endpoints stay: {plain(report.refused)}", style="red")
+        out.print(f"REFUSED, the last good endpoints stay: {report.refused}", style="red")
     for repair in report.repairs:
-        out.print(f"repaired: {plain(repair)}", style="yellow")
+        out.print(f"repaired: {repair}", style="yellow")
     _print_endpoints(report, out)
     _print_left_out(report, out)
     _print_slices(report, out)
@@ -142,7 +142,7 @@ def _print_left_out(report: EndpointsReport, out: Console) -> None:
         return
     listed = table("left out", "pod", "slice", "why")
     for item in report.left_out:
-        listed.add_row(plain(item.address), item.pod or "-", item.slice, item.why)
+        listed.add_row(item.address, item.pod or "-", item.slice, item.why)
     out.print()
     out.print(listed)
 
@@ -173,4 +173,4 @@ def _print_no_slices(report: EndpointsReport, out: Console) -> None:
 
 
 def _counts(counts: dict[str, int]) -> str:
-    return ", ".join(f"{plain(zone) or 'unknown'} {count}" for zone, count in sorted(counts.items())) or "none"
+    return ", ".join(f"{zone or 'unknown'} {count}" for zone, count in sorted(counts.items())) or "none"

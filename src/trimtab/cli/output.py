@@ -1,20 +1,27 @@
 """What commands print: tables for people, JSON for programs, errors in a line."""
 
 import sys
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import msgspec
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 _WIDTH = 160
 """Where there is no terminal to ask."""
 
 
+class _Printer(Console):
+    def render_str(self, text: str, **how: Any) -> Text:
+        # Everything comes by here, cells of tables too, that is not a Text already.
+        return super().render_str(plain(text), **how)
+
+
 def console() -> Console:
-    """Prints to stdout what a user or a control plane wrote, as it was written."""
-    made = Console(highlight=False, markup=False, emoji=False)
+    """Prints to stdout what a user, a cluster or its clients wrote, as it was written but for what would drive the terminal."""
+    made = _Printer(highlight=False, markup=False, emoji=False)
     if not made.is_terminal:
         made.width = _WIDTH
     return made

@@ -60,7 +60,7 @@ def _print(answer: Status) -> None:
     if not answer.clients:
         return
     types = list(dict.fromkeys(short for client in answer.clients for short in client.types))
-    clients = table("client", "kind", "version", "zone", "connected", *map(plain, types))
+    clients = table("client", "kind", "version", "zone", "connected", *types)
     for client in answer.clients:
         clients.add_row(*_row(client), *(_cell(client.types.get(short)) for short in types))
     out.print()
@@ -96,8 +96,7 @@ def _sentences(problems: Problems) -> Iterator[str]:
 
 
 def _row(client: ClientStatus) -> tuple[str, ...]:
-    said = (client.node or client.peer, client.kind, client.version or "-", client.zone or "-")
-    return (*map(plain, said), ago(client.age_s))
+    return (client.node or client.peer, client.kind, client.version or "-", client.zone or "-", ago(client.age_s))
 
 
 def _cell(state: TypeStatus | None) -> Text:
