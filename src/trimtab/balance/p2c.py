@@ -92,18 +92,19 @@ class _EvenPicker:
 class _WeightedPicker:
     """Draws by share. The first of the two wins ties, so idle nodes are picked exactly by their shares."""
 
-    __slots__ = ("_last", "_nodes", "_random", "_strategy", "_sums", "_total")
+    __slots__ = ("_nodes", "_random", "_strategy", "_sums", "_total")
 
     def __init__(self, strategy: PowerOfTwoChoices, nodes: Sequence[Node], rng: random.Random) -> None:
         self._strategy = strategy
         self._nodes = tuple(nodes)
-        self._sums = list(accumulate([node.share for node in nodes]))
-        self._total = self._sums[-1]
-        self._last = len(nodes) - 1
+        # Without the last sum, so that rounding leads nobody beyond the last node.
+        *self._sums, self._total = accumulate([node.share for node in nodes])
         self._random = rng.random
 
     def pick(self, request: Request) -> Node:
-        first, second = self._pair()
+        sums, total, uniform, nodes = self._sums, self._total, self._random, self._nodes
+        i, j = bisect(sums, uniform() * total), bisect(sums, uniform() * total)
+        first, second = nodes[i], nodes[j if j != i else self._other(i)]
         if second.score < first.score:
             return second
         if not (first.score or second.score):
@@ -112,18 +113,15 @@ class _WeightedPicker:
 
     def explain(self, request: Request) -> Choice:
         """The same pick with its two candidates."""
-        return self._strategy.better(*self._pair())
+        i, j = self._drawn(), self._drawn()
+        return self._strategy.better(self._nodes[i], self._nodes[j if j != i else self._other(i)])
 
-    def _pair(self) -> tuple[Node, Node]:
-        nodes, sums, total, last, uniform = self._nodes, self._sums, self._total, self._last, self._random
-        # As `shares.draw` does it, without a call for each of the two.
-        i = bisect(sums, uniform() * total, 0, last)
-        j = bisect(sums, uniform() * total, 0, last)
-        return nodes[i], nodes[j if j != i else self._other(i)]
+    def _drawn(self) -> int:
+        return bisect(self._sums, self._random() * self._total)
 
     def _other(self, i: int) -> int:
         for _ in range(_TRIES - 1):
-            if (j := bisect(self._sums, self._random() * self._total, 0, self._last)) != i:
+            if (j := self._drawn()) != i:
                 return j
         # One node has nearly all of the weight: its neighbour is as good as any.
         return i - 1

@@ -33,34 +33,8 @@ class Pick:
             node.cost += cost
         node.rescore()
 
-    def done(self, outcome: Outcome) -> None:
-        """The call ended. `outcome` feeds what the node remembers about its endpoint."""
-        self._end(outcome)
-
-    def answered(self) -> None:
-        """The endpoint has begun to answer a stream, which may go on for hours: it is no longer one that never answered."""
-        node = self.node
-        if not node.proven and node.feedback is not None:
-            node.feedback.answered(node)
-            node.rescore()
-
-    def abandon(self) -> None:
-        """Give the pick back: the call was never made."""
-        self._end(None)
-
-    @property
-    def cost(self) -> float:
-        """What the call weighs. May be corrected while it runs."""
-        return self._cost
-
-    @cost.setter
-    def cost(self, cost: float) -> None:
-        before, self._cost = self._cost, cost
-        if self in self.node.outstanding:
-            self.node.cost += cost - before
-            self.node.rescore()
-
-    def _end(self, outcome: Outcome | None) -> None:
+    def done(self, outcome: Outcome | None) -> None:
+        """The call ended. `outcome` feeds what the node remembers about its endpoint; None: it was never made."""
         node = self.node
         try:
             # Whatever threads race, exactly one takes it out.
@@ -78,3 +52,26 @@ class Pick:
             node.rescore()
             if node.retired and not node.outstanding and node.on_drained is not None:
                 node.on_drained(node)
+
+    def answered(self) -> None:
+        """The endpoint has begun to answer a stream, which may go on for hours: it is no longer one that never answered."""
+        node = self.node
+        if not node.proven and node.feedback is not None:
+            node.feedback.answered(node)
+            node.rescore()
+
+    def abandon(self) -> None:
+        """Give the pick back: the call was never made."""
+        self.done(None)
+
+    @property
+    def cost(self) -> float:
+        """What the call weighs. May be corrected while it runs."""
+        return self._cost
+
+    @cost.setter
+    def cost(self, cost: float) -> None:
+        before, self._cost = self._cost, cost
+        if self in self.node.outstanding:
+            self.node.cost += cost - before
+            self.node.rescore()
