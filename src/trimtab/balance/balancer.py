@@ -258,7 +258,7 @@ class Balancer:
         for node, state in states.items():
             node.connectivity = state
         if any(self._nodes.get(node.endpoint.identity) is node for node in states):
-            self._levels = candidates(self._nodes.values(), self._unready)
+            self._sort_out()
             self._publish()
 
     def refresh(self) -> Changes:
@@ -287,7 +287,8 @@ class Balancer:
         self._zones.refresh(nodes, now)
         ejected = [node for node in nodes if node.ejected_until is not None]
         if changed or ejected != self._out:
-            self._out, self._levels = ejected, candidates(nodes, self._unready)
+            self._out = ejected
+            self._sort_out()
         self._publish()
         self._due_at = min(self._upkeep.next_at(nodes, now), self._zones.refresh_at)
         self._report()
@@ -355,6 +356,12 @@ class Balancer:
                 self._recorder.crossed(reason, count)
         self._idle_pairs, self._crossings = idle_pairs, crossings
 
+    def _sort_out(self) -> None:
+        """Who may take calls."""
+        nodes = self._nodes.values()
+        self._levels = candidates(nodes, self._unready)
+        self._zones.divide(self._levels or (), nodes)
+
     def _publish(self) -> None:
         levels = self._levels
         if not levels:
@@ -363,13 +370,12 @@ class Balancer:
         nodes = [node for level in levels for node in level.nodes]
         limited = [node for node in nodes if node.quota is not None]
         self._rations.hold(limited, anybody_else=len(limited) < len(nodes))
-        spread = self._zones.spread(levels, self._nodes.values())
-        state = [
-            value
-            for node in nodes
-            for value in (node.quota is None, node.share, node.factor, node.reported_weight, node.unproven_weight)
-        ]
-        if (levels, state, spread) == self._published:
-            return
-        self._published = levels, state, spread
-        self._plan = plan(levels, self._zones.picker, self._rng)
+        spread = self._zones.spread()
+        # One list for each attribute: the fleet may be large, and most of the time nothing differs.
+        shares = [node.share for node in nodes]
+        factors = [node.factor for node in nodes]
+        reports = [(node, node.reported_weight, node.unproven_weight) for node in nodes if node.utilization is not None]
+        state = levels, limited, shares, factors, reports, spread
+        if state != self._published:
+            self._published = state
+            self._plan = plan(levels, self._zones.picker, self._rng)

@@ -86,7 +86,7 @@ class Rations:
 
     def deal(self, nodes: Collection[Node]) -> None:
         """Grant quotas where they are needed, at rates that follow from everybody's shares."""
-        total = sum(node.share * node.ramp for node in nodes)
+        total = sum([node.share * node.ramp for node in nodes])
         for node in nodes:
             if node.ramp == 1.0 and node.success > _HARMLESS and node.proven:
                 # Held without a quota: another thread took its pick while a first answer took the quota away.

@@ -10,7 +10,7 @@ from .node import Node
 
 def even(nodes: Sequence[Node]) -> bool:
     """Whether no node has a larger share than another."""
-    return len({node.share for node in nodes}) <= 1
+    return all(node.share == nodes[0].share for node in nodes)
 
 
 def draw(nodes: Sequence[Node], rng: random.Random) -> Callable[[], int]:

@@ -3,6 +3,7 @@
 import random
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from math import inf
 
 from ..model import Assignment, Endpoint, Health, Policy
@@ -30,6 +31,9 @@ class Zones:
         self._zones: dict[tuple[int, str], Zone] = {}
         self._names: Mapping[tuple[str, int, str], str] = {}
         self._weights: Mapping[tuple[int, str], int] = {}
+        self._members: dict[int, Mapping[str, _Members]] = {}
+        self._absent = NO_LOCAL
+        """Why calls leave the client's zone where a priority has nobody in it."""
         self._spreads: Mapping[int, Spread] = {}
         self._calibrated_at: float | None = None
         self.refresh_at = inf
@@ -98,17 +102,23 @@ class Zones:
                 calibrate(nodes, now, now - self._calibrated_at)
             self._calibrated_at, self.refresh_at = now, now + CALIBRATE_S
 
-    def spread(self, levels: Iterable[Level], nodes: Collection[Node]) -> Mapping[int, Spread]:
-        """How the calls of each level spread over zones, by priority; `picker` goes by it. Empty: zones make no difference."""
-        spreads: dict[int, Spread] = {}
+    def divide(self, levels: Iterable[Level], nodes: Iterable[Node]) -> None:
+        """From now on calls go to these levels of all `nodes`."""
+        self._members = {}
         if self.divided:
             usable = [node for node in nodes if node.endpoint.health is Health.HEALTHY]
-            absent = HEALTH if any(zone.name == self.home for zone in {n.zone for n in usable} if zone) else NO_LOCAL
+            self._absent = HEALTH if any(zone_name(node) == self.home for node in usable) else NO_LOCAL
             for level in levels:
                 priority = level.nodes[0].priority
-                spreads[priority] = spread(self.home, self._standings(priority, level.nodes, usable), absent)
-        self._spreads = spreads
-        return spreads
+                self._members[priority] = self._by_zone(priority, level.nodes, usable)
+
+    def spread(self) -> Mapping[int, Spread]:
+        """How the calls of each level spread over zones, by priority; `picker` goes by it. Empty: zones make no difference."""
+        self._spreads = {
+            priority: spread(self.home, {name: members.standing() for name, members in zones.items()}, self._absent)
+            for priority, zones in self._members.items()
+        }
+        return self._spreads
 
     def belongings(self, nodes: Iterable[Node], levels: Iterable[Level]) -> Mapping[Node, Belonging]:
         """For people: which part of the calls belongs to the priority and the zone of each node."""
@@ -123,25 +133,23 @@ class Zones:
             found[node] = Belonging(name, shares.get(node.priority, 0.0), zone_share)
         return found
 
-    def _standings(self, priority: int, nodes: Sequence[Node], usable: Iterable[Node]) -> Mapping[str, Standing]:
-        groups: defaultdict[Zone | None, list[Node]] = defaultdict(list)
+    def _by_zone(self, priority: int, nodes: Sequence[Node], usable: Iterable[Node]) -> Mapping[str, "_Members"]:
+        groups: defaultdict[str, list[Node]] = defaultdict(list)
         for node in nodes:
-            groups[node.zone].append(node)
+            groups[zone_name(node)].append(node)
         # A node that connects for the first time makes no zone less healthy, nor does one that is about to leave.
         taking = set(nodes)
-        absent: defaultdict[Zone | None, list[Node]] = defaultdict(list)
+        absent: defaultdict[str, list[Node]] = defaultdict(list)
         for node in [node for node in usable if node not in taking]:
             if node.priority == priority and node.connectivity in SETTLED:
-                absent[node.zone].append(node)
+                absent[zone_name(node)].append(node)
         return {
-            zone.name: Standing(
-                self._weights[priority, zone.name],
-                sum(node.endpoint.weight for node in (*groups[zone], *absent[zone])),
-                sum(node.share for node in groups[zone]),
-                sum(node.share * node.ramp for node in groups[zone]),
+            name: _Members(
+                groups[name],
+                self._weights[priority, name],
+                sum(node.endpoint.weight for node in (*groups[name], *absent[name])),
             )
-            for zone in dict.fromkeys((*groups, *absent))
-            if zone is not None
+            for name in dict.fromkeys((*groups, *absent))
         }
 
     def picker(self, nodes: Sequence[Node]) -> Picker:
@@ -178,3 +186,21 @@ class Zones:
         # What is to leave does not come back because other zones are further away: only they compete for it.
         others = (members for name, members in groups.items() if name not in (part.zone, self.home))
         return [node for members in others for node in members if node.quota is None]
+
+
+@dataclass(frozen=True, slots=True)
+class _Members:
+    """The nodes of one zone that take calls of one priority. They stay, while how they do changes all the time."""
+
+    nodes: Sequence[Node]
+    weight: int
+    listed: float
+
+    def standing(self) -> Standing:
+        """How the zone stands now."""
+        return Standing(
+            self.weight,
+            self.listed,
+            sum([node.share for node in self.nodes]),
+            sum([node.share * node.ramp for node in self.nodes]),
+        )
