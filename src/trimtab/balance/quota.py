@@ -6,7 +6,8 @@ Strategies compare loads, and a node that was just added or fails at once has no
 
 import itertools
 import random
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Sequence
+from heapq import heappop, heappush
 from math import inf
 
 from .node import Node
@@ -52,23 +53,56 @@ class Rations:
     """Which of the nodes that have a quota may be picked now.
 
     One that may not has the score infinity, so that whoever compares scores passes it over and does not hide one that may.
-    `count` and `take` are called from any thread, the others in one at a time.
+    `count` and `take` are called from any thread, the others in one at a time. A turn that threads lose for a node comes back
+    with the next `deal`.
     """
 
     def __init__(self, rng: random.Random) -> None:
         self._rng = rng
-        self._turns = itertools.count()
-        self._due_turn = 0.0
+        self.turns = itertools.count()
+        """Numbers the picks."""
+        self.due_turn = 0.0
         """When somebody's next pick is granted, as far as is known."""
         self.open: set[Node] = set()
         """Who may be picked, once each."""
+        self._limited: Sequence[Node] | None = None
+        """Who was looked at since quotas were dealt."""
+        self._waiting: list[tuple[float, int, Node]] = []
+        """A heap of them by the turn of their next pick."""
+        self._entries = itertools.count()
+        self._probed: list[Node] = []
+        """Those whose turn has come, but who are probed by a call that is still under way."""
 
-    def count(self, limited: Iterable[Node]) -> int:
-        """The number of this pick. Opens the nodes that are granted one by now."""
-        turn = next(self._turns)
-        if turn >= self._due_turn:
-            self._grant(limited, turn)
+    def count(self, limited: Sequence[Node]) -> int:
+        """The number of this pick. Opens the nodes that are granted one by now, of `limited`: all that have a quota and may
+        take calls."""
+        turn = next(self.turns)
+        if turn >= self.due_turn:
+            self.grant(limited, turn)
         return turn
+
+    def grant(self, limited: Sequence[Node], turn: int) -> None:
+        """What `count` does when a turn has come."""
+        if limited is self._limited:
+            due: Sequence[Node] = [*self._probed, *self._come(turn)]
+        else:
+            self._limited, self._waiting, due = limited, [], limited
+        self._probed = []
+        for node in due:
+            if (quota := node.quota) is None:
+                continue
+            if quota.due_turn > turn:
+                self._wait(node, quota)
+            elif node not in self.open:
+                # A node that never answered is probed by one call at a time.
+                if node.outstanding and not node.proven:
+                    self._probed.append(node)
+                    continue
+                self.open.add(node)
+                node.held = False
+                node.rescore()
+        first = self._waiting[:1]
+        self.due_turn = first[0][0] if first else inf
 
     def take(self, node: Node, turn: int) -> bool:
         """Whether `node` may have the pick with number `turn`; if so, what its quota granted is used up."""
@@ -79,7 +113,8 @@ class Rations:
         except KeyError:
             return False
         quota.spend(turn)
-        self._due_turn = min(self._due_turn, quota.due_turn)
+        self._wait(node, quota)
+        self.due_turn = min(self.due_turn, quota.due_turn)
         # Whoever counts the call that follows rescores it.
         node.held = True
         return True
@@ -96,12 +131,12 @@ class Rations:
                 continue
             # Read once: a first answer takes it away in any thread.
             if (quota := node.quota) is None:
-                node.quota = quota = Quota(next(self._turns), self._rng.random())
+                node.quota = quota = Quota(next(self.turns), self._rng.random())
             fair = node.endpoint.weight * node.ramp / total
             most = odds(node.success)
             quota.grant(fair * (most if node.ramp == 1.0 and node.proven else min(1.0, most)))
         self.open = {node for node in self.open.copy() if node.quota is not None}
-        self._due_turn = 0.0
+        self._limited, self.due_turn = None, 0.0
 
     def hold(self, limited: Sequence[Node], *, anybody_else: bool) -> None:
         """Hold back those who may not be picked now; where there is nobody else, nobody.
@@ -121,16 +156,17 @@ class Rations:
                 node.held = held
                 node.rescore()
 
-    def _grant(self, limited: Iterable[Node], turn: int) -> None:
-        due_turn = inf
-        for node in limited:
-            if (quota := node.quota) is None:
-                continue
-            if quota.due_turn > turn:
-                due_turn = min(due_turn, quota.due_turn)
-            # A node that never answered is probed by one call at a time.
-            elif node not in self.open and (node.proven or not node.outstanding):
-                self.open.add(node)
-                node.held = False
-                node.rescore()
-        self._due_turn = due_turn
+    def _wait(self, node: Node, quota: Quota) -> None:
+        heappush(self._waiting, (quota.due_turn, next(self._entries), node))
+
+    def _come(self, turn: int) -> list[Node]:
+        """Those whose turn has come; they wait no longer."""
+        waiting, come = self._waiting, []
+        try:
+            # Each step is one for other threads, who may leave nobody.
+            while (first := heappop(waiting))[0] <= turn:
+                come.append(first[2])
+            heappush(waiting, first)
+        except IndexError:
+            pass
+        return come
