@@ -79,9 +79,10 @@ def test_shares_may_change_while_the_nodes_stay() -> None:
 
 
 @pytest.mark.parametrize("idle", [2, 10, 50])
-@pytest.mark.parametrize("weight", [1, 3])
-def test_of_those_that_are_idle_each_is_picked_nearly_by_its_share_whoever_stands_beside_it(
-    idle: int, weight: int
+@pytest.mark.parametrize("weight", [1, 3, 1000])
+@pytest.mark.parametrize("calls_end", [True, False])
+def test_of_those_that_are_idle_each_is_picked_by_its_share_whoever_stands_beside_it(
+    idle: int, weight: int, calls_end: bool
 ) -> None:
     nodes = fleet.nodes(100)
     free = random.Random(2).sample(nodes, idle)
@@ -92,11 +93,45 @@ def test_of_those_that_are_idle_each_is_picked_nearly_by_its_share_whoever_stand
     picker = strategy().picker(nodes)
     for node in set(nodes) - set(free):
         Pick(node, 0.0)
-    counts = Counter(picker.pick(REQUEST) for _ in range(10_000))
-    assert set(counts) == set(free)
-    for node in free:
-        fair = 10_000 * node.share / sum(other.share for other in free)
-        assert fair / 2 < counts[node] < 2 * fair
+    counts: Counter[Node] = Counter()
+    for _ in range(10_000):
+        node = picker.pick(REQUEST)
+        counts[node] += 1
+        if calls_end:
+            Pick(node, 0.0).abandon()
+    total = sum(node.share for node in free)
+    for node in nodes:
+        fair = 10_000 * node.share / total if node in free else 0.0
+        # Six standard deviations.
+        assert abs(counts[node] - fair) <= 6 * fair**0.5
+
+
+def test_who_becomes_idle_is_one_of_those_that_are() -> None:
+    nodes = fleet.nodes(100)
+    picker = strategy().picker(nodes)
+    calls = {node: Pick(node, 0.0) for node in nodes}
+    rng = random.Random(3)
+    for _ in range(60):
+        for node in rng.sample(nodes, 20):
+            if node in calls:
+                calls.pop(node).abandon()
+            else:
+                calls[node] = Pick(node, 0.0)
+        counts = Counter(picker.pick(REQUEST) for _ in range(30 * (100 - len(calls))))
+        assert counts.keys() == set(nodes) - calls.keys()
+
+
+def test_after_a_long_time_with_one_best_node_equals_are_all_known_again() -> None:
+    nodes = fleet.nodes(100)
+    picker = strategy().picker(nodes)
+    calls = [Pick(node, 0.0) for node in nodes]
+    for idle in (10, 1, 10):
+        free = random.Random(idle).sample(calls, idle)
+        for call in free:
+            call.abandon()
+        counts = Counter(picker.pick(REQUEST) for _ in range(300))
+        assert counts.keys() == {call.node for call in free}
+        calls = [*(call for call in calls if call not in free), *(Pick(call.node, 0.0) for call in free)]
 
 
 def test_every_pick_is_one_that_a_look_at_all_nodes_would_make_whatever_happened_before() -> None:

@@ -3,7 +3,6 @@
 import random
 from bisect import bisect
 from collections.abc import Callable, Sequence
-from functools import partial
 from itertools import accumulate
 from weakref import WeakSet
 
@@ -14,6 +13,8 @@ from .picker import Picker
 from .request import Request
 from .scoreboard import Scoreboard
 from .shares import draw, even
+
+_TRIES = 4
 
 
 class LeastRequest:
@@ -55,32 +56,40 @@ class _LeastRequestPicker:
         self._nodes = nodes
         self._others = others
         self._draw = draw(nodes, rng)
-        self._choose = partial(_evenly if even(nodes) else _by_share, rng.random)
+        self._choose = _choice(nodes, rng)
 
     def pick(self, request: Request) -> Node:
         try:
-            node = self._board.least(self._drawn, self._choose)
+            node = self._board.least(self._draw, self._choose)
         except ValueError:
             # Another thread changed the least score since: anyone will do.
-            return self._drawn()
+            return self._draw()
         return self._without_others() if node in self._others else node
 
     def explain(self, request: Request) -> Choice:
         """The same pick with all candidates."""
         return Choice.of(self.pick(request), self._nodes, f"the lowest score of {len(self._nodes)}")
 
-    def _drawn(self) -> Node:
-        return self._nodes[self._draw()]
-
     def _without_others(self) -> Node:
         least = min(node.score for node in self._nodes)
         return self._choose([node for node in self._nodes if node.score == least] or self._nodes)
 
 
-def _evenly(uniform: Callable[[], float], equals: Sequence[Node]) -> Node:
-    return equals[int(uniform() * len(equals))]
+def _choice(nodes: Sequence[Node], rng: random.Random) -> Callable[[Sequence[Node]], Node]:
+    """Chooses among some of `nodes`, each with the chance that its share is of theirs."""
+    uniform = rng.random
+    if even(nodes):
+        return lambda equals: equals[int(uniform() * len(equals))]
+    heaviest = max(node.share for node in nodes)
 
+    def by_share(equals: Sequence[Node]) -> Node:
+        for _ in range(_TRIES):
+            drawn = uniform() * len(equals)
+            node = equals[int(drawn)]
+            # What is behind the point is as random as another draw.
+            if drawn % 1.0 * heaviest < node.share:
+                return node
+        sums = list(accumulate([node.share for node in equals]))
+        return equals[bisect(sums, uniform() * sums[-1], 0, len(sums) - 1)]
 
-def _by_share(uniform: Callable[[], float], equals: Sequence[Node]) -> Node:
-    sums = list(accumulate([node.share for node in equals]))
-    return equals[bisect(sums, uniform() * sums[-1], 0, len(sums) - 1)]
+    return by_share

@@ -13,12 +13,12 @@ def even(nodes: Sequence[Node]) -> bool:
     return all(node.share == nodes[0].share for node in nodes)
 
 
-def draw(nodes: Sequence[Node], rng: random.Random) -> Callable[[], int]:
-    """Draws the index of a node, each with the chance that its share is of all shares as they are now."""
-    uniform = rng.random
+def draw(nodes: Sequence[Node], rng: random.Random) -> Callable[[], Node]:
+    """Draws a node, each with the chance that its share is of all shares as they are now."""
+    uniform, nodes = rng.random, tuple(nodes)
     if even(nodes):
         size = len(nodes)
-        return lambda: int(uniform() * size)
-    sums = list(accumulate([node.share for node in nodes]))
-    total, last = sums[-1], len(sums) - 1
-    return lambda: bisect(sums, uniform() * total, 0, last)
+        return lambda: nodes[int(uniform() * size)]
+    # Without the last sum, so that rounding leads nobody beyond the last node.
+    *sums, total = accumulate([node.share for node in nodes])
+    return lambda: nodes[bisect(sums, uniform() * total)]

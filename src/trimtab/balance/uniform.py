@@ -22,14 +22,13 @@ class Uniform:
 
 
 class _UniformPicker:
-    __slots__ = ("_draw", "_nodes")
+    __slots__ = ("_draw",)
 
     def __init__(self, nodes: Sequence[Node], rng: random.Random) -> None:
-        self._nodes = tuple(nodes)
         self._draw = draw(nodes, rng)
 
     def pick(self, request: Request) -> Node:
-        return self._nodes[self._draw()]
+        return self._draw()
 
     def explain(self, request: Request) -> Choice:
         """The same pick, of which nothing was compared."""
