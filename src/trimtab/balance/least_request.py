@@ -83,12 +83,14 @@ def _choice(nodes: Sequence[Node], rng: random.Random) -> Callable[[Sequence[Nod
     heaviest = max(node.share for node in nodes)
 
     def by_share(equals: Sequence[Node]) -> Node:
-        for _ in range(_TRIES):
+        tries = _TRIES
+        while tries:
             drawn = uniform() * len(equals)
             node = equals[int(drawn)]
             # What is behind the point is as random as another draw.
             if drawn % 1.0 * heaviest < node.share:
                 return node
+            tries -= 1
         sums = list(accumulate([node.share for node in equals]))
         return equals[bisect(sums, uniform() * sums[-1], 0, len(sums) - 1)]
 

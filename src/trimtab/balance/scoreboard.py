@@ -49,7 +49,7 @@ class Scoreboard:
         self._bounds = [min(block) for block in self._blocks]
         self._equals: dict[float, dict[Node, None]] = {}
         """Who has a score that was the least of several lately. Nodes have an order here, so that a seed repeats a run."""
-        self._few = isqrt(_DRAW * len(nodes))
+        self._few = min(isqrt(_DRAW * len(nodes)), len(nodes) // 2)
         """To list so many takes as long as to draw until one of them is drawn."""
         self._many = len(nodes) // 2
         self._searches = 0
@@ -101,12 +101,17 @@ class Scoreboard:
             if listed := list(equals):
                 node = chosen(listed)
                 if node.score == least:
-                    self._searches, self._crowded = 0, len(listed) > self._few
-                    if len(listed) > self._many:
-                        self._equals.pop(least, None)
+                    self._searches = 0
+                    if len(listed) > self._few or self._crowded:
+                        self._settle(least, len(listed))
                     return node
                 # Another thread rescored it in the moment that it came here.
                 equals.pop(node, None)
+
+    def _settle(self, score: float, by: int) -> None:
+        self._crowded = by > self._few
+        if by > self._many:
+            self._equals.pop(score, None)
 
     def _forget(self) -> None:
         self._searches += 1
@@ -159,11 +164,11 @@ class Place:
         if score < self._bounds[self.index]:  # noqa: PLR1730 `min` would take twice as long
             self._bounds[self.index] = score
         if self._equals:
-            if self._mine is not None:
-                self._mine.pop(self._node, None)
-                self._mine = None
-            if (equals := self._equals.get(score)) is not None:
-                self.join(equals)
+            if (mine := self._mine) is not None:
+                mine.pop(self._node, None)
+            self._mine = mine = self._equals.get(score)
+            if mine is not None:
+                mine[self._node] = None
 
     def join(self, equals: dict[Node, None]) -> None:
         """Be kept among those who have the same score."""
