@@ -16,17 +16,26 @@ class Serving:
 
     def __init__(self, process: "subprocess.Popen[str]", begun: str = "serving") -> None:
         self.process = process
-        self.started = self.event(begun)
+        self._before: list[dict[str, Any]] = []
+        self.started = self._next(begun, self._before)
         self.xds: str = self.started["xds"]
         self.admin: str = self.started["admin"]
 
     def event(self, name: str) -> dict[str, Any]:
         """The next log entry of that name."""
+        return self._next(name, [])
+
+    def first(self, name: str) -> dict[str, Any]:
+        """The first log entry of that name, be it from before the control plane had begun."""
+        return next((entry for entry in self._before if entry["event"] == name), None) or self.event(name)
+
+    def _next(self, name: str, passed_over: list[dict[str, Any]]) -> dict[str, Any]:
         assert self.process.stderr is not None
         for line in self.process.stderr:
             entry: dict[str, Any] = json.loads(line)
             if entry["event"] == name:
                 return entry
+            passed_over.append(entry)
         raise AssertionError(f"the log ended without {name!r}")
 
     def stop(self) -> int:

@@ -117,7 +117,7 @@ async def test_a_replica_with_the_certificate_of_something_else_is_none(
         port = other.xds.rpartition(":")[2]
         (manifests / "cluster.yaml").write_text(CONTROL_PLANE + REPLICA.replace("PORT", port))
         with serving(manifests, *secret.serve, "--peer-service", "trimtab.system:18000") as running:
-            assert "Hostname Verification" in running.event("peer cannot be reached")["why"]
+            assert "Hostname Verification" in running.first("peer cannot be reached")["why"]
 
 
 @pytest.mark.parametrize(

@@ -232,6 +232,11 @@ async def test_what_is_known_is_passed_on_to_replicas_that_never_met_who_saw_it(
         # Before it knew that there are any endpoints.
         three.look(3000.0, "a", "b")
         assert three.since() == {"a": None, "b": 1010.0}
+        await three.peers.prepare()
+        two.know([three.address])
+        two.look(3000.0, "a")
+        two.look(3001.0, "a", "b")
+        await until(lambda: three.since() == {"a": None, "b": 3001.0})
 
 
 async def test_a_whole_cluster_is_told_at_once() -> None:

@@ -184,6 +184,25 @@ def test_what_pods_say_themselves_needs_no_telling() -> None:
     assert [uid for _, _, uid in replica.readiness.told(KEY)] == ["uid-c"]
 
 
+def test_what_is_told_is_encoded_once_and_anew_when_it_changes() -> None:
+    replica = Replica("one")
+    replica.look("a")
+    assert replica.readiness.resource(KEY, "one") is None
+    replica.at(1010.0, "ab")
+    first = replica.readiness.resource(KEY, "one")
+    assert first is not None
+    assert first is replica.readiness.resource(KEY, "one")
+    replica.hear("two", {identity: Sighting(1011.0, 1011.0) for identity in replica.readiness.told(KEY)})
+    second = replica.readiness.resource(KEY, "one")
+    replica.at(1012.0, "abc")
+    third = replica.readiness.resource(KEY, "one")
+    replica.at(1013.0, "a")
+    assert replica.readiness.resource(KEY, "one") is None
+    assert second is not None
+    assert third is not None
+    assert len({first.version, second.version, third.version}) == 3
+
+
 PODS = "abc"
 EVENTS = st.one_of(
     st.tuples(st.just("comes"), st.sampled_from(PODS), st.none()),

@@ -153,6 +153,7 @@ class ControlPlane:
                     await asyncio.sleep(0)
                 if not self._loaded:
                     await self._peers.heard_out(PEERS_ANSWER_S)
+                    await self._peers.prepare()
                     self._begin()
                 self._report_policies()
 

@@ -76,6 +76,13 @@ class Peers:
             for waiting in settled:
                 waiting.cancel()
 
+    async def prepare(self) -> None:
+        """Have at hand what other replicas will ask for, a service at a time: streams go on meanwhile."""
+        if self._links or self._service is not None:
+            for service in list(self._catalog.readiness.services()):
+                self._catalog.readiness.resource(service, self._census.replica)
+                await asyncio.sleep(0)
+
     async def stop(self) -> None:
         """End every link; what was heard stays."""
         if self._service is not None:
@@ -147,6 +154,7 @@ class Peers:
         if heard.dated:
             self._store.apply(self._catalog.redate(service))
         if heard.told:
+            self._catalog.readiness.resource(service, self._census.replica)
             self._store.redated(service)
 
 
