@@ -1,6 +1,5 @@
 """What gRPC offers for a call, a Trimtab channel offers too, in both worlds and for all four arities."""
 
-import contextlib
 from collections.abc import Callable
 from typing import Any
 
@@ -11,15 +10,14 @@ import pytest
 from tests.client.ads import AdsServer
 from tests.client.backends import Backend
 from tests.client.eventually import eventually
-from tests.client.service import ARITIES, NAME, assign, in_flight
+from tests.client.service import ARITIES, NAME, assign
 from tests.client.tap import Tap
-from tests.client.worlds import AioWorld, AnyChannel, Cancelled, World, method
+from tests.client.worlds import AioWorld, AnyChannel, World, method
 from trimtab.model import Endpoint
 
 Backends = Callable[[int], list[Backend]]
 
 every_arity = pytest.mark.parametrize("arity", ARITIES)
-unary_responses = pytest.mark.parametrize("arity", ["unary_unary", "stream_unary"])
 RESPONSES = {
     "unary_unary": [b"a"],
     "unary_stream": [b"0", b"1", b"2"],
@@ -182,24 +180,3 @@ def test_wait_for_ready_waits_for_a_service_that_does_not_exist_yet(
     assert not call.now("done")
     assign(ads, backends(1))
     assert call.responses() == [b"a"]
-
-
-@every_arity
-def test_a_request_that_cannot_be_serialized(world: World, channel: AnyChannel, arity: str) -> None:
-    def broken(request: object) -> bytes:
-        raise RuntimeError("no bytes for this")
-
-    # What such a call tells its caller is grpc's affair; that it ends, and is counted as ended, is ours.
-    with contextlib.suppress(grpc.RpcError, Cancelled):
-        world.call(channel, arity, b"a", serializer=broken, timeout=60)
-    eventually(lambda: in_flight(channel) == 0)
-
-
-@unary_responses
-def test_a_response_that_cannot_be_deserialized(world: World, channel: AnyChannel, arity: str) -> None:
-    def broken(response: bytes) -> object:
-        raise RuntimeError("no meaning in this")
-
-    with contextlib.suppress(grpc.RpcError, Cancelled):
-        world.call(channel, arity, b"a", deserializer=broken, timeout=60)
-    eventually(lambda: in_flight(channel) == 0)

@@ -68,6 +68,10 @@ class World(Protocol):
         """A channel; closed when the test ends."""
         ...
 
+    def plain(self, port: int) -> Any:
+        """grpc's own channel to a port of this machine; closed when the test ends."""
+        ...
+
     def begin(self, channel: AnyChannel, arity: str, *requests: Any, **options: Any) -> Call:
         """Start a call of the method that has this arity."""
         ...
@@ -113,10 +117,15 @@ class SyncWorld:
     name = "sync"
 
     def __init__(self) -> None:
-        self._channels: list[SyncChannel] = []
+        self._channels: list[Any] = []
 
     def open(self, ads: AdsServer | None, target: str = TARGET, **options: Any) -> SyncChannel:
         channel = trimtab.channel(target, **_options(ads, options))
+        self._channels.append(channel)
+        return channel
+
+    def plain(self, port: int) -> grpc.Channel:
+        channel = grpc.insecure_channel(f"127.0.0.1:{port}", (_OWN_CONNECTIONS,))
         self._channels.append(channel)
         return channel
 
@@ -188,7 +197,7 @@ class AioWorld:
     name = "aio"
 
     def __init__(self) -> None:
-        self._channels: list[AioChannel] = []
+        self._channels: list[Any] = []
         self._complaints: list[str] = []
         self._loop = _the_loop()
         self._loop.set_exception_handler(lambda _, context: self._complain(context))
@@ -211,6 +220,11 @@ class AioWorld:
 
     def open(self, ads: AdsServer | None, target: str = TARGET, **options: Any) -> AioChannel:
         channel = self.do(aio.channel, target, **_options(ads, options))
+        self._channels.append(channel)
+        return channel
+
+    def plain(self, port: int) -> grpc.aio.Channel:
+        channel = self.do(grpc.aio.insecure_channel, f"127.0.0.1:{port}", (_OWN_CONNECTIONS,))
         self._channels.append(channel)
         return channel
 
@@ -239,7 +253,7 @@ class AioWorld:
 
     def end(self) -> None:
         for channel in self._channels:
-            self.close(channel)
+            self.run(channel.close())
         assert not self._complaints, self._complaints
 
 

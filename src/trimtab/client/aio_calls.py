@@ -6,7 +6,7 @@ its owner: with one response, and with its requests at hand.
 
 import asyncio
 import weakref
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from functools import partial
 from typing import Any, Protocol
 
@@ -21,8 +21,9 @@ from .aio_deferred import (
     UnaryStreamDeferred,
     UnaryUnaryDeferred,
 )
+from .aio_unsent import end_with_task
 from .cluster import Cluster
-from .load_reports import asking, with_report
+from .load_reports import with_report
 from .metadata import doubtful
 from .method import Method, MethodCalls
 from .outcome import CANCELLED, OK, UNKNOWN, outcome_of
@@ -59,25 +60,29 @@ class AioCalls(MethodCalls):
         # The owner stays alive as long as one of its stubs is used, as with grpc's own channels.
         self._owner = owner
 
-    def call(
+    def __call__(
         self,
         request: Any,
-        timeout: float | None,
-        metadata: Any,
-        credentials: grpc.CallCredentials | None,
-        wait_for_ready: bool | None,
-        compression: grpc.Compression | None,
+        timeout: float | None = None,
+        metadata: Any = None,
+        credentials: grpc.CallCredentials | None = None,
+        wait_for_ready: bool | None = None,
+        compression: grpc.Compression | None = None,
     ) -> Any:
         """Start a call, now if there is an endpoint for it."""
         pick = self._placed(metadata, wait_for_ready)
         if pick is not None:
-            call = self._start(pick, request, timeout, metadata, credentials, compression)
+            call = self._start(request, metadata, credentials, compression, pick, timeout)
             return self._guarded(pick, call, request) if self.guards else call
-        context, deadline = self._context(metadata), Deadline(timeout)
-        loop = self._owner.prepare()
-        starting = self._start_later(context, deadline, request, metadata, credentials, wait_for_ready, compression)
-        deferred = self.deferred(loop, starting=starting, deadline_at=deadline.at)
-        deferred.written = request is None
+        context, deadline, loop = self._context(metadata), Deadline(timeout), self._owner.prepare()
+        start = partial(self._start, request, metadata, credentials, compression)
+        starting = self._start_later(context, deadline, wait_for_ready, start)
+        return self._deferred(request is None, loop, starting=starting, deadline_at=deadline.at)
+
+    def _deferred(self, written: bool, loop: asyncio.AbstractEventLoop, **more: Any) -> DeferredCall:
+        """One that stands for a call to come, whose requests its owner has yet to write or not."""
+        deferred = self.deferred(loop, **more)
+        deferred.written = written
         self._owner.track(deferred)
         return deferred
 
@@ -88,27 +93,17 @@ class AioCalls(MethodCalls):
             deferred.heard = pick.answered
         return deferred
 
-    def _start(
+    async def _start_later(
         self,
-        pick: Pick,
-        request: Any,
-        timeout: float | None,
-        metadata: Any,
-        credentials: grpc.CallCredentials | None,
-        compression: grpc.Compression | None,
+        context: Request,
+        deadline: Deadline,
+        wait_for_ready: bool | None,
+        start: Callable[[Pick, float | None], Any],
     ) -> Any:
-        """The call on the picked connection. The pick is given back when the call is done, or cannot be started."""
-        try:
-            start = self._callables.get(pick.node) or self._callable_for(pick.node)
-            if self._cluster.wants_reports:
-                metadata = asking(metadata)
-            # Waiting for ready is over once there is a ready endpoint. Told to the connection too it would tie the call
-            # to this endpoint, should it be lost in this moment, for as long as the deadline.
-            call = start(request, timeout=timeout, metadata=metadata, credentials=credentials, compression=compression)
-        except BaseException:
-            pick.abandon()
-            raise
-        # What is registered also holds the channel, which lives as long as its calls even when nothing else refers to it.
+        pick = await wait_for_pick(self._cluster, context, deadline, wait_for_ready)
+        return start(pick, deadline.remaining_s())
+
+    def _follow(self, pick: Pick, call: Any, metadata: Any) -> None:
         try:
             # What a call's own `add_done_callback` registers refers back to the call: a cycle per call, left to the garbage
             # collector (docs/adr/0042).
@@ -116,8 +111,7 @@ class AioCalls(MethodCalls):
         except AttributeError:
             call.add_done_callback(partial(self._done, pick))
         if metadata and doubtful(metadata):
-            _end_with_task(call)
-        return call
+            end_with_task(call)
 
     def _ended(self, pick: Pick, ended: "weakref.ref[Any]") -> None:
         call = ended()
@@ -142,37 +136,6 @@ class AioCalls(MethodCalls):
                 outcome = with_report(outcome, _said(call.trailing_metadata()))
         finally:
             pick.done(outcome)
-
-    async def _start_later(
-        self,
-        context: Request,
-        deadline: Deadline,
-        request: Any,
-        metadata: Any,
-        credentials: grpc.CallCredentials | None,
-        wait_for_ready: bool | None,
-        compression: grpc.Compression | None,
-    ) -> Any:
-        pick = await wait_for_pick(self._cluster, context, deadline, wait_for_ready)
-        return self._start(pick, request, deadline.remaining_s(), metadata, credentials, compression)
-
-
-def _end_with_task(call: Any) -> None:
-    """End the call if its task fails.
-
-    Metadata that is illegal is refused in the task of grpc.aio's call, and gRPC's own call is then never done: it would be
-    counted until the garbage collector finds it. To watch the task costs 1 µs, so only calls whose metadata may be refused
-    are watched.
-    """
-    task = getattr(call, "_call_response", None) or getattr(call, "_preparation", None)
-    if task is not None:
-        task.add_done_callback(partial(_task_over, weakref.ref(call)))
-
-
-def _task_over(watched: "weakref.ref[Any]", task: "asyncio.Task[Any]") -> None:
-    call = watched()
-    if call is not None and not task.cancelled() and task.exception() is not None:
-        call.cancel()
 
 
 def _said(asked: Coroutine[Any, Any, Any]) -> Any:
@@ -222,18 +185,6 @@ class UnaryUnary(AioCalls, grpc.aio.UnaryUnaryMultiCallable[Any, Any]):
 
     deferred = UnaryUnaryDeferred
 
-    def __call__(
-        self,
-        request: Any,
-        *,
-        timeout: float | None = None,
-        metadata: Any = None,
-        credentials: grpc.CallCredentials | None = None,
-        wait_for_ready: bool | None = None,
-        compression: grpc.Compression | None = None,
-    ) -> Any:
-        return self.call(request, timeout, metadata, credentials, wait_for_ready, compression)
-
 
 class UnaryStream(AioCalls, grpc.aio.UnaryStreamMultiCallable[Any, Any]):
     """Starts unary-stream calls."""
@@ -241,38 +192,32 @@ class UnaryStream(AioCalls, grpc.aio.UnaryStreamMultiCallable[Any, Any]):
     deferred = UnaryStreamDeferred
     guards = True
 
-    __call__ = UnaryUnary.__call__
-
 
 class _StreamedRequests(AioCalls):
-    def __call__(
-        self,
-        request_iterator: Any = None,
-        timeout: float | None = None,
-        metadata: Any = None,
-        credentials: grpc.CallCredentials | None = None,
-        wait_for_ready: bool | None = None,
-        compression: grpc.Compression | None = None,
+    """Its first parameter is called like grpc.aio's, and may be missing."""
+
+    guards = True
+
+    def __call__(  # type: ignore[override]
+        self, request_iterator: Any = None, *more: Any, **options: Any
     ) -> Any:
-        return self.call(request_iterator, timeout, metadata, credentials, wait_for_ready, compression)
+        return super().__call__(request_iterator, *more, **options)
 
 
-class StreamUnary(_StreamedRequests, grpc.aio.StreamUnaryMultiCallable[Any, Any]):
+class StreamUnary(_StreamedRequests, grpc.aio.StreamUnaryMultiCallable):  # type: ignore[type-arg]  # by old grpcio
     """Starts stream-unary calls."""
 
     deferred = StreamUnaryDeferred
-    guards = True
 
     def _guarded(self, pick: Pick, call: Any, request: Any) -> Any:
         # With all its requests at hand it ends without its owner.
         return super()._guarded(pick, call, request) if request is None else call
 
 
-class StreamStream(_StreamedRequests, grpc.aio.StreamStreamMultiCallable[Any, Any]):
+class StreamStream(_StreamedRequests, grpc.aio.StreamStreamMultiCallable):  # type: ignore[type-arg]  # by old grpcio
     """Starts stream-stream calls."""
 
     deferred = StreamStreamDeferred
-    guards = True
 
 
 CALLS: dict[str, type[AioCalls]] = {

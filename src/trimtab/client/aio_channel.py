@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import weakref
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from types import TracebackType
 from typing import Any, Self
 
@@ -16,6 +17,7 @@ from .aio_calls import CALLS
 from .aio_connection import AioConnection
 from .aio_deferred import DeferredCall
 from .aio_interceptors import intercepted, of_arity
+from .aio_unsent import watching
 from .cluster import Cluster
 from .connection_options import ConnectionOptions, to_grpc
 from .method import Method
@@ -142,6 +144,8 @@ class AioChannel(Stubs, grpc.aio.Channel):
         self.cluster.trace(tracer)
 
     def _calls(self, method: Method) -> Any:
+        if method.arity.startswith("unary"):
+            method = replace(method, serializer=watching(method.serializer))
         if interceptors := self._interceptors[method.arity]:
             return intercepted(self, method, interceptors)
         return CALLS[method.arity](self, method)

@@ -36,7 +36,7 @@ def of_arity(arity: str, interceptors: Sequence[Any]) -> tuple[Callable[..., Any
 
 def intercepted(owner: Owner, method: Method, interceptors: tuple[Callable[..., Any], ...]) -> AioCalls:
     """Calls of `method` that run through `interceptors`."""
-    kind = type(f"Intercepted{CALLS[method.arity].__name__}", (_Intercepted, CALLS[method.arity]), {})
+    kind = type(f"Intercepted{CALLS[method.arity].__name__}", (CALLS[method.arity], _Intercepted), {})
     calls: AioCalls = kind(owner, method)
     assert isinstance(calls, _Intercepted)
     calls.interceptors = interceptors
@@ -48,14 +48,14 @@ class _Intercepted(AioCalls):
 
     interceptors: tuple[Callable[..., Any], ...] = ()
 
-    def call(
+    def __call__(
         self,
         request: Any,
-        timeout: float | None,
-        metadata: Any,
-        credentials: grpc.CallCredentials | None,
-        wait_for_ready: bool | None,
-        compression: grpc.Compression | None,
+        timeout: float | None = None,
+        metadata: Any = None,
+        credentials: grpc.CallCredentials | None = None,
+        wait_for_ready: bool | None = None,
+        compression: grpc.Compression | None = None,
     ) -> Any:
         loop = self._owner.prepare()
         details = grpc.aio.ClientCallDetails(
@@ -67,10 +67,9 @@ class _Intercepted(AioCalls):
         )
         writes = Writes() if request is None and self._method.arity.startswith("stream") else None
         running = self._run(self.interceptors, compression, details, request if writes is None else writes)
-        deferred = self.deferred(loop, starting=running, deadline_at=Deadline(timeout).at, writes=writes)
-        deferred.written = writes is not None
-        self._owner.track(deferred)
-        return deferred
+        return self._deferred(
+            writes is not None, loop, starting=running, deadline_at=Deadline(timeout).at, writes=writes
+        )
 
     async def _run(
         self,
@@ -106,7 +105,7 @@ class _Intercepted(AioCalls):
         given: Any = details.method
         name = given.decode() if isinstance(given, bytes) else given
         method = self._method if name == self._method.name else replace(self._method, name=name)
-        call: grpc.aio.Call = CALLS[method.arity](self._owner, method).call(
+        call: grpc.aio.Call = CALLS[method.arity](self._owner, method)(
             request, details.timeout, details.metadata, details.credentials, details.wait_for_ready, compression
         )
         return call

@@ -3,6 +3,7 @@
 import weakref
 from collections.abc import Callable
 from concurrent.futures import Future
+from dataclasses import replace
 from functools import partial
 from typing import Any, Protocol
 
@@ -17,6 +18,7 @@ from .method import Method, MethodCalls
 from .outcome import CANCELLED, OK, outcome_of
 from .placement import Deadline, Placement, Refusal
 from .rpc_error import RefusedCall
+from .streams import Streams
 
 
 class Owner(Protocol):
@@ -37,21 +39,25 @@ class SyncCalls(MethodCalls):
     """Starts the calls of one method. Behaves like grpc's multi-callables."""
 
     def __init__(self, owner: Owner, method: Method) -> None:
+        self._streams = Streams(owner.notify) if method.arity.endswith("stream") else None
+        if self._streams is not None:
+            method = replace(method, deserializer=self._streams.watching(method.deserializer))
         super().__init__(owner.cluster, method)
         # The owner stays alive as long as one of its stubs is used.
         self._owner = owner
 
-    def _blocking(
+    def _conduct(
         self,
-        how: str,
         request: Any,
-        timeout: float | None,
-        metadata: Any,
-        credentials: grpc.CallCredentials | None,
-        wait_for_ready: bool | None,
-        compression: grpc.Compression | None,
+        timeout: float | None = None,
+        metadata: Any = None,
+        credentials: grpc.CallCredentials | None = None,
+        wait_for_ready: bool | None = None,
+        compression: grpc.Compression | None = None,
+        *,
+        how: str = "",
     ) -> Any:
-        """Conduct a call to its end, with the method `how` of grpc's multi-callable."""
+        """A call to its end, by the method `how` of grpc's multi-callable."""
         pick = self._placed(metadata, wait_for_ready)
         if pick is None:
             context, deadline = self._context(metadata), Deadline(timeout)
@@ -81,21 +87,22 @@ class SyncCalls(MethodCalls):
             pick.done(outcome)
         return response
 
-    def _started(
+    def _begin(
         self,
-        how: str,
         request: Any,
-        timeout: float | None,
-        metadata: Any,
-        credentials: grpc.CallCredentials | None,
-        wait_for_ready: bool | None,
-        compression: grpc.Compression | None,
+        timeout: float | None = None,
+        metadata: Any = None,
+        credentials: grpc.CallCredentials | None = None,
+        wait_for_ready: bool | None = None,
+        compression: grpc.Compression | None = None,
+        *,
+        how: str = "",
     ) -> Any:
-        """Start a future or a stream: grpc's own if there is an endpoint for it, else one that stands for it."""
+        """A future or a stream: grpc's own if there is an endpoint for it, else one that stands for it."""
         pick = self._placed(metadata, wait_for_ready)
         if pick is not None and (how or pick.node.proven):
-            return self._start(how, request, metadata, credentials, compression, pick, timeout)
-        start = partial(self._start, how, request, metadata, credentials, compression)
+            return self._start(request, metadata, credentials, compression, pick, timeout, how)
+        start = partial(self._start, request, metadata, credentials, compression, how=how)
         deferred = DeferredCall(start, Deadline(timeout), self._owner.notify)
         if pick is None:
             deferred.place(self._cluster, self._context(metadata), bool(wait_for_ready), self._owner.prepare())
@@ -105,34 +112,17 @@ class SyncCalls(MethodCalls):
             deferred.settle(start(pick, timeout))
         return deferred
 
-    def _start(
-        self,
-        how: str,
-        request: Any,
-        metadata: Any,
-        credentials: grpc.CallCredentials | None,
-        compression: grpc.Compression | None,
-        pick: Pick,
-        timeout: float | None,
-    ) -> Any:
-        try:
-            begin = self._callables.get(pick.node) or self._callable_for(pick.node)
-            if how:
-                begin = getattr(begin, how)
-            if self._cluster.wants_reports:
-                metadata = asking(metadata)
-            call = begin(request, timeout=timeout, metadata=metadata, credentials=credentials, compression=compression)
-        except BaseException:
-            pick.abandon()
-            raise
-        # The callback must not hold the call: grpc cancels a call that its owner dropped. It holds the channel, which
-        # lives as long as its calls even when nothing else refers to it, as grpc's own does.
-        ended = partial(self._ended, pick, weakref.ref(call))
+    def _follow(self, pick: Pick, call: Any, metadata: Any) -> None:
+        followed = weakref.ref(call)
+        if self._streams is not None:
+            self._streams.add(pick, followed)
+        ended = partial(self._ended, pick, followed)
         if not call.add_callback(ended):
             ended()
-        return call
 
     def _ended(self, pick: Pick, call: "weakref.ref[Any]") -> None:
+        if self._streams is not None:
+            self._streams.remove(pick)
         ended = call()
         outcome = CANCELLED if ended is None else outcome_of(ended.code())
         if ended is not None and self._cluster.wants_reports:
@@ -161,84 +151,42 @@ def _give_back(placed: "Future[Pick]") -> None:
         placed.result().abandon()
 
 
-class _Unary(SyncCalls):
-    """Methods with a single response."""
-
-    def __call__(
-        self,
-        request: Any,
-        timeout: float | None = None,
-        metadata: Any = None,
-        credentials: grpc.CallCredentials | None = None,
-        wait_for_ready: bool | None = None,
-        compression: grpc.Compression | None = None,
-    ) -> Any:
-        return self._blocking("", request, timeout, metadata, credentials, wait_for_ready, compression)
-
-    def with_call(
-        self,
-        request: Any,
-        timeout: float | None = None,
-        metadata: Any = None,
-        credentials: grpc.CallCredentials | None = None,
-        wait_for_ready: bool | None = None,
-        compression: grpc.Compression | None = None,
-    ) -> Any:
-        return self._blocking("with_call", request, timeout, metadata, credentials, wait_for_ready, compression)
-
-    def future(
-        self,
-        request: Any,
-        timeout: float | None = None,
-        metadata: Any = None,
-        credentials: grpc.CallCredentials | None = None,
-        wait_for_ready: bool | None = None,
-        compression: grpc.Compression | None = None,
-    ) -> Any:
-        return self._started("future", request, timeout, metadata, credentials, wait_for_ready, compression)
-
-
-class _Streamed(SyncCalls):
-    """Methods with a stream of responses."""
-
-    def __call__(
-        self,
-        request: Any,
-        timeout: float | None = None,
-        metadata: Any = None,
-        credentials: grpc.CallCredentials | None = None,
-        wait_for_ready: bool | None = None,
-        compression: grpc.Compression | None = None,
-    ) -> Any:
-        return self._started("", request, timeout, metadata, credentials, wait_for_ready, compression)
-
-
-class UnaryUnary(_Unary, grpc.UnaryUnaryMultiCallable):  # type: ignore[type-arg]
+class UnaryUnary(SyncCalls, grpc.UnaryUnaryMultiCallable):  # type: ignore[type-arg]
     """Starts unary-unary calls."""
 
+    __call__ = SyncCalls._conduct
 
-class UnaryStream(_Streamed, grpc.UnaryStreamMultiCallable):  # type: ignore[type-arg]
+    def with_call(self, request: Any, *more: Any, **options: Any) -> Any:
+        return self._conduct(request, *more, how="with_call", **options)
+
+    def future(self, request: Any, *more: Any, **options: Any) -> Any:
+        return self._begin(request, *more, how="future", **options)
+
+
+class UnaryStream(SyncCalls, grpc.UnaryStreamMultiCallable):  # type: ignore[type-arg]
     """Starts unary-stream calls."""
 
+    __call__ = SyncCalls._begin
 
-class StreamUnary(_Unary, grpc.StreamUnaryMultiCallable):  # type: ignore[type-arg]
+
+class StreamUnary(SyncCalls, grpc.StreamUnaryMultiCallable):  # type: ignore[type-arg]
     """Starts stream-unary calls. Like grpc's, it calls its first parameter `request_iterator`."""
 
-    def __call__(self, request_iterator: Any, *more: Any, **options: Any) -> Any:  # type: ignore[override]
-        return super().__call__(request_iterator, *more, **options)
+    def __call__(self, request_iterator: Any, *more: Any, **options: Any) -> Any:
+        return self._conduct(request_iterator, *more, **options)
 
-    def with_call(self, request_iterator: Any, *more: Any, **options: Any) -> Any:  # type: ignore[override]
-        return super().with_call(request_iterator, *more, **options)
+    def with_call(self, request_iterator: Any, *more: Any, **options: Any) -> Any:
+        return self._conduct(request_iterator, *more, how="with_call", **options)
 
-    def future(self, request_iterator: Any, *more: Any, **options: Any) -> Any:  # type: ignore[override]
-        return super().future(request_iterator, *more, **options)
+    def future(self, request_iterator: Any, *more: Any, **options: Any) -> Any:
+        return self._begin(request_iterator, *more, how="future", **options)
 
 
-class StreamStream(_Streamed, grpc.StreamStreamMultiCallable):  # type: ignore[type-arg]
-    """Starts stream-stream calls."""
+class StreamStream(SyncCalls, grpc.StreamStreamMultiCallable):  # type: ignore[type-arg]
+    """Starts stream-stream calls. Like grpc's, it calls its first parameter `request_iterator`."""
 
-    def __call__(self, request_iterator: Any, *more: Any, **options: Any) -> Any:  # type: ignore[override]
-        return super().__call__(request_iterator, *more, **options)
+    def __call__(self, request_iterator: Any, *more: Any, **options: Any) -> Any:
+        return self._begin(request_iterator, *more, **options)
 
 
 CALLS: dict[str, type[SyncCalls]] = {

@@ -173,7 +173,11 @@ class DeferredCall(grpc.Call, grpc.Future):  # type: ignore[type-arg]  # generic
         return self
 
     def __next__(self) -> Any:
-        response = next(self._real())
+        call = self._real()
+        if not hasattr(call, "__next__"):
+            # The error that grpc raises where it does not even start a stream.
+            raise call
+        response = next(call)
         if self._probe is not None:
             self._probe.answered()
             self._probe = None

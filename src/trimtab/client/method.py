@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, cast
 
-from grpc import StatusCode
+from grpc import CallCredentials, Compression, StatusCode
 
 from ..balance import Node, Pick, Request
 from ..balance.request import NO_ATTRIBUTES, NO_METADATA
@@ -12,6 +12,7 @@ from ..errors import Unavailable
 from . import attributes
 from .cluster import Cluster
 from .connections import Connection
+from .load_reports import asking
 from .placement import Refusal, unless_unready
 from .rpc_error import RefusedCall, aio_error
 
@@ -64,6 +65,41 @@ class MethodCalls:
             # said in one place, and the same whether it has to wait for its endpoint or not.
             return None
         return unless_unready(picked) if wait_for_ready else picked
+
+    def _start(
+        self,
+        request: Any,
+        metadata: Any,
+        credentials: CallCredentials | None,
+        compression: Compression | None,
+        pick: Pick,
+        timeout: float | None,
+        how: str = "",
+    ) -> Any:
+        """The call on the picked connection, by the method `how` of grpc's multi-callable.
+
+        The pick is given back when the call is done, or cannot be started.
+        """
+        try:
+            start = self._callables.get(pick.node) or self._callable_for(pick.node)
+            if how:
+                start = getattr(start, how)
+            if self._cluster.wants_reports:
+                metadata = asking(metadata)
+            # Waiting for ready is over once there is a ready endpoint. Told to the connection too it would tie the call
+            # to this endpoint, should it be lost in this moment, for as long as the deadline.
+            call = start(request, timeout=timeout, metadata=metadata, credentials=credentials, compression=compression)
+        except BaseException:
+            pick.abandon()
+            raise
+        self._follow(pick, call, metadata)
+        return call
+
+    def _follow(self, pick: Pick, call: Any, metadata: Any) -> None:
+        """Give the pick back when the call is done. What hears of that must not keep the call alive: dropped by its owner it
+        ends. It holds the channel, which lives as long as its calls even when nothing else refers to it.
+        """
+        raise NotImplementedError
 
     def _callable_for(self, node: Node) -> Any:
         """grpc's multi-callable on the node's connection, made once and let go with the connection."""
