@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 from google.protobuf import descriptor_pool
+from google.protobuf.descriptor_pb2 import DescriptorProto
 
 from tests.xds import envoy_messages
 from trimtab.xds import messages
@@ -33,7 +34,12 @@ OURS = sorted(
 @pytest.mark.parametrize("name", OURS)
 def test_our_fields_are_envoys_fields(name: str) -> None:
     assert envoy_messages.__all__, "importing them fills the default pool"
-    theirs = descriptor_pool.Default().FindMessageTypeByName(name)
-    for field in messages.POOL.FindMessageTypeByName(name).fields:
-        twin = theirs.fields_by_name[field.name]
-        assert (field.number, field.type, field.is_repeated) == (twin.number, twin.type, twin.is_repeated), field.name
+    theirs = fields_of(descriptor_pool.Default(), name)
+    for field, ours in fields_of(messages.POOL, name).items():
+        assert ours == theirs[field], field
+
+
+def fields_of(pool: descriptor_pool.DescriptorPool, name: str) -> dict[str, tuple[int, int, int]]:
+    described = DescriptorProto()
+    pool.FindMessageTypeByName(name).CopyToProto(described)
+    return {field.name: (field.number, field.type, field.label) for field in described.field}
