@@ -9,7 +9,10 @@ ENVOY := .venv-envoy
 # And a folder for gRPC's client for Node.js.
 NODE := tests/e2e/node
 
-.PHONY: setup clients demo test check bench figures impact agreement protos clean
+# And one with the oldest of everything that pyproject.toml allows.
+OLDEST := .venv-oldest
+
+.PHONY: setup clients demo test test-oldest check bench figures impact agreement protos clean
 
 setup: $(VENV)/.ready
 
@@ -37,6 +40,19 @@ demo: setup
 
 test: setup clients
 	$(BIN)/python -m pytest
+
+# pip picks no oldest versions, uv does.
+test-oldest: $(OLDEST)/.ready
+	$(OLDEST)/bin/python -m pytest tests/client tests/conformance tests/recorders tests/serving tests/xds tests/e2e
+
+$(OLDEST)/.ready: pyproject.toml
+	test -x $(OLDEST)/bin/python || $(PYTHON) -m venv $(OLDEST)
+	$(OLDEST)/bin/python -m pip install --quiet uv
+	$(OLDEST)/bin/uv pip compile --quiet --python $(OLDEST)/bin/python --resolution lowest-direct --all-extras \
+		--output-file $(OLDEST)/oldest.txt pyproject.toml
+	$(OLDEST)/bin/uv pip install --quiet --python $(OLDEST)/bin/python --constraint $(OLDEST)/oldest.txt \
+		--editable '.[control,demo,kubeconfig,simulate]' --group test
+	touch $@
 
 check: setup
 	$(BIN)/ruff format --check .
@@ -67,4 +83,4 @@ protos: setup
 		--descriptor_set_out=$(PROTOS)/xds.binpb $$(cd $(PROTOS) && find envoy google grpc trimtab xds -name '*.proto' | sort)
 
 clean:
-	rm -rf $(VENV) $(ENVOY) $(NODE)/node_modules build dist
+	rm -rf $(VENV) $(ENVOY) $(OLDEST) $(NODE)/node_modules build dist

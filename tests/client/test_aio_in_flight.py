@@ -20,6 +20,7 @@ from trimtab.client import aio_calls
 from trimtab.client.aio_channel import AioChannel
 
 Backends = Callable[[int], list[Backend]]
+GRPCIO = tuple(map(int, grpc.__version__.split(".")[:2]))
 
 
 def start(channel: AioChannel, arity: str, request: bytes, serializer: Any = None, **options: Any) -> Any:
@@ -211,6 +212,10 @@ async def test_a_request_that_is_never_sent(channel: AioChannel, arity: str, ser
     ("key", "value"), [("UPPER", "x"), ("a b", "x"), ("text", "a\nb"), ("text", "ä"), ("text", b"\0")]
 )
 async def test_metadata_that_grpc_refuses(channel: AioChannel, arity: str, key: str, value: str) -> None:
+    if GRPCIO < (1, 81) and arity != "unary_unary":
+        pytest.skip(
+            "nobody is told of it before grpcio 1.81: the caller waits as long as it likes, on a plain channel too"
+        )
     gc.disable()
     try:
         call = start(channel, arity, b"hello", metadata=((key, value),), timeout=60)

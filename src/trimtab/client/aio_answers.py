@@ -6,9 +6,15 @@ from typing import Any
 import grpc
 import grpc.aio
 
+OF_NO_CHANNEL = object()
+"""What every call has for its `_channel` that grpc.aio did not make: a channel of grpcio before 1.83 that is being closed asks for it all
+calls that are awaited in its loop, and fails where there is none."""
+
 
 class Answer(grpc.aio.UnaryUnaryCall[Any, Any], grpc.aio.StreamUnaryCall[Any, Any]):
     """A finished call with a response that no server gave."""
+
+    _channel = OF_NO_CHANNEL
 
     def __init__(self, response: Any) -> None:
         self._response = response
@@ -61,6 +67,8 @@ class Answer(grpc.aio.UnaryUnaryCall[Any, Any], grpc.aio.StreamUnaryCall[Any, An
 
 class StreamedAnswer(grpc.aio.UnaryStreamCall[Any, Any], grpc.aio.StreamStreamCall[Any, Any]):
     """Responses from an interceptor's own iterator; everything else from the call behind it, where there is one."""
+
+    _channel = OF_NO_CHANNEL
 
     def __init__(self, responses: AsyncIterator[Any], call: grpc.aio.Call | None) -> None:
         self._responses = responses

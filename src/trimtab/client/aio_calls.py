@@ -44,7 +44,7 @@ class Owner(Protocol):
         ...
 
     def track(self, call: DeferredCall) -> None:
-        """Remember a deferred call, to cancel it when the channel closes."""
+        """Remember a call, to cancel it when the channel closes."""
         ...
 
 
@@ -80,15 +80,15 @@ class AioCalls(MethodCalls):
         return self._deferred(request is None, loop, starting=starting, deadline_at=deadline.at)
 
     def _deferred(self, written: bool, loop: asyncio.AbstractEventLoop, **more: Any) -> DeferredCall:
-        """One that stands for a call to come, whose requests its owner has yet to write or not."""
+        """One that stands for a call, whose requests its owner has yet to write or not."""
         deferred = self.deferred(loop, **more)
         deferred.written = written
         self._owner.track(deferred)
         return deferred
 
     def _guarded(self, pick: Pick, call: Any, request: Any) -> Any:
-        deferred = self.deferred(self._owner.prepare(), call)
-        deferred.written = request is None
+        # Tracked as well: when its channel closes, grpcio before 1.83 does not find every stream that is under way.
+        deferred = self._deferred(request is None, self._owner.prepare(), call=call)
         if not pick.node.proven:
             deferred.heard = pick.answered
         return deferred

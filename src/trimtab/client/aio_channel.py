@@ -65,7 +65,7 @@ class AioChannel(Stubs, grpc.aio.Channel):
         return loop
 
     def track(self, call: DeferredCall) -> None:
-        """Remember a deferred call, to cancel it when the channel closes."""
+        """Remember a call, to cancel it when the channel closes."""
         self._deferred.add(call)
 
     async def close(self, grace: float | None = None) -> None:

@@ -17,6 +17,7 @@ from typing import Any
 import grpc
 import grpc.aio
 
+from .aio_answers import OF_NO_CHANNEL
 from .aio_writes import ALREADY_FINISHED, Writes
 
 LOCALLY_CANCELLED = "Locally cancelled by application!"
@@ -27,6 +28,7 @@ DoneCallback = Callable[[Any], None]
 class DeferredCall(grpc.aio.Call):
     """What all four arities have in common."""
 
+    _channel = OF_NO_CHANNEL
     heard: Callable[[], object] | None = None
     """Called when the first response of a stream is there, where somebody wants to know."""
     written = False

@@ -43,7 +43,7 @@ def watching(serializer: Callable[[Any], bytes] | None) -> Callable[[Any], Any]:
 
 
 def _watch() -> None:
-    """Watch the call whose task runs here: grpc.aio serializes in it. It finds its calls in the same way when it closes a channel."""
+    """Watch the call whose task runs here: grpc.aio serializes in it."""
     task = asyncio.current_task()
     coroutine: Any = None if task is None else task.get_coro()
     frame = getattr(coroutine, "cr_frame", None)
