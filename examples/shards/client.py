@@ -1,4 +1,7 @@
-"""Calls to a sharded service: `trimtab serve --manifests examples/shards`, then `python client.py 127.0.0.1:18000 7`.
+"""Calls to a sharded service.
+
+    trimtab serve --manifests examples/shards
+    python examples/shards/client.py 127.0.0.1:18000 7
 
 It prints what the channel knows, so nobody has to serve at the addresses in payments.yaml.
 """

@@ -118,7 +118,7 @@ schedules = st.lists(st.tuples(starts, events), min_size=3, max_size=10).map(
 
 
 def _way(details: Any) -> str:
-    return str(dict(details.metadata or ()).get(WAY, ""))
+    return str(dict(tuple(details.metadata or ())).get(WAY, ""))
 
 
 async def _behave(continuation: Callable[..., Any], details: Any, request: Any) -> Any:
