@@ -9,7 +9,7 @@ ENVOY := .venv-envoy
 # And a folder for gRPC's client for Node.js.
 NODE := tests/e2e/node
 
-# And one with the oldest of everything that pyproject.toml allows.
+# And one with the oldest versions that pyproject.toml allows of what a service pays for the client library.
 OLDEST := .venv-oldest
 
 .PHONY: setup clients demo test test-oldest check bench figures impact agreement protos clean
@@ -48,7 +48,7 @@ test-oldest: $(OLDEST)/.ready
 $(OLDEST)/.ready: pyproject.toml
 	test -x $(OLDEST)/bin/python || $(PYTHON) -m venv $(OLDEST)
 	$(OLDEST)/bin/python -m pip install --quiet uv
-	$(OLDEST)/bin/uv pip compile --quiet --python $(OLDEST)/bin/python --resolution lowest-direct --all-extras \
+	$(OLDEST)/bin/uv pip compile --quiet --python $(OLDEST)/bin/python --resolution lowest-direct --extra prometheus --extra otel \
 		--output-file $(OLDEST)/oldest.txt pyproject.toml
 	$(OLDEST)/bin/uv pip install --quiet --python $(OLDEST)/bin/python --constraint $(OLDEST)/oldest.txt \
 		--editable '.[control,demo,kubeconfig,simulate]' --group test
