@@ -43,7 +43,7 @@ test: setup clients
 
 # pip picks no oldest versions, uv does.
 test-oldest: $(OLDEST)/.ready
-	$(OLDEST)/bin/python -m pytest tests/client tests/conformance tests/recorders tests/serving tests/xds tests/e2e
+	$(OLDEST)/bin/python -m pytest tests/client tests/conformance tests/recorders tests/serving tests/xds
 
 $(OLDEST)/.ready: pyproject.toml
 	test -x $(OLDEST)/bin/python || $(PYTHON) -m venv $(OLDEST)
