@@ -100,3 +100,25 @@ def test_a_cost_that_cannot_follow_its_call_leaves_none_in_flight() -> None:
         placed(shop, cost=Stubborn(3))
     (node,) = shop.nodes
     assert (node.in_flight, node.load) == (0, 0)
+
+
+def test_calls_under_way_when_cost_becomes_the_load_weigh_1_unless_more_is_known() -> None:
+    shop = balancer(Policy(load="cost"), count=2)
+    heavy = placed(shop, cost=40)
+    shop.adopt(Policy("least_request"))
+    others = [placed(shop, cost=40) for _ in range(5)]
+    shop.adopt(Policy("least_request", load="cost"))
+    assert (heavy.cost, {other.cost for other in others}) == (40.0, {1.0})
+    assert all(node.load == sum(pick.cost for pick in node.outstanding) for node in shop.nodes)
+    assert sum(node.load for node in shop.nodes) == 45.0
+    assert placed(shop).node is not heavy.node
+    for pick in [pick for node in shop.nodes for pick in node.outstanding]:
+        pick.done(OK)
+    assert [node.load for node in shop.nodes] == [node.cost for node in shop.nodes] == [0.0, 0.0]
+
+
+def test_a_call_that_weighs_nothing_still_does_when_another_policy_goes_by_cost_too() -> None:
+    shop = balancer(Policy(load="cost"))
+    free = placed(shop, cost=0)
+    shop.adopt(Policy("least_request", load="cost"))
+    assert free.cost == free.node.load == 0.0

@@ -34,8 +34,13 @@ class World:
 
     def assign(self, *endpoints: Endpoint, clock_offset_s: float | None = 0.0) -> tuple[Node, ...]:
         """Give the service these endpoints, connect the new ones and return them."""
-        group = LocalityEndpoints(Locality(), endpoints)
-        changes = self.balancer.update(Assignment("shop", (group,), clock_offset_s=clock_offset_s))
+        return self.take_over(
+            Assignment("shop", (LocalityEndpoints(Locality(), endpoints),), clock_offset_s=clock_offset_s)
+        )
+
+    def take_over(self, assignment: Assignment) -> tuple[Node, ...]:
+        """Give the service this assignment, connect the new endpoints and return them."""
+        changes = self.balancer.update(assignment)
         self.balancer.connectivities_changed(dict.fromkeys(changes.opened, Connectivity.READY))
         for node in changes.closed:
             node.retire(lambda _: None)

@@ -208,9 +208,14 @@ class Balancer:
 
     def adopt(self, policy: Policy) -> Changes:
         """Balance by another policy from now on. Raises PolicyError, and then the policy before stays."""
+        cost_free = self._cost_free
         left = self._take(policy)
         for node in self._nodes.values():
             self._attach(node)
+            if cost_free and not self._cost_free:
+                for pick in node.outstanding.copy():
+                    # Nobody was asked what it weighs, and nothing it is not.
+                    pick.cost = pick.cost or 1.0
         changes = self.update(self._assignment) if self._assignment is not None else Changes()
         return Changes.joined((Changes(closed=left), changes))
 

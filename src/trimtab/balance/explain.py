@@ -49,7 +49,7 @@ class NodeState:
     ramp: float
     """Share by slow start."""
     success: float
-    """Moving average of successful calls."""
+    """Moving average of successful calls, and next to nothing while so many failed in a row that it is taken to be down."""
     latency_s: float
     """Peak EWMA; 0 where it is not measured."""
     proven: bool

@@ -42,7 +42,7 @@ class Feedback:
         if (zone := node.zone) is not None:
             zone.time_s += took_s
         if status in self._failing:
-            self._failed(node, took_s, now)
+            self._failed(node, pick.started_at, now)
         elif status not in NO_EVIDENCE:
             if zone is not None:
                 zone.calls += 1
@@ -50,7 +50,7 @@ class Feedback:
             if not node.proven:
                 self.answered(node)
             if node.success < 1.0 and self._success is not None:
-                succeeded(node, now, self._success)
+                succeeded(node, pick.started_at, now, self._success)
                 node.reweigh()
             if node.tally is not None:
                 node.tally.successes += 1
@@ -67,10 +67,10 @@ class Feedback:
         if node.ramp == 1.0:
             node.unlimit()
 
-    def _failed(self, node: Node, took_s: float, now: float) -> None:
+    def _failed(self, node: Node, started_at: float, now: float) -> None:
         node.failures_in_row += 1
         if self._success is not None:
-            failed(node, now, self._success)
+            failed(node, started_at, now, self._success)
             node.reweigh()
         if node.tally is not None:
             node.tally.failures += 1
@@ -78,7 +78,7 @@ class Feedback:
             if 0 < self._consecutive <= node.failures_in_row:
                 node.tally.tripped = True
         # A failure's own latency is no good news, only a bad one may count.
-        if self._decay_s is not None and took_s > node.latency_s > 0:
+        if self._decay_s is not None and (took_s := now - started_at) > node.latency_s > 0:
             observe_latency(node, took_s, now, self._decay_s)
         self._refresh_soon()
 

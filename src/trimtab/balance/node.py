@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from .pick import Pick
     from .quota import Quota
     from .scoreboard import Place
+    from .success import FailureRun
     from .tally import Tally
     from .utilization import Utilization
     from .zone import Zone
@@ -47,6 +48,7 @@ class Node:
         "ejections",
         "endpoint",
         "factor",
+        "failure_run",
         "failures_in_row",
         "feedback",
         "fleet",
@@ -100,8 +102,10 @@ class Node:
         self.ramp = 1.0
         """Share by slow start, relative to a full one."""
         self.success = 1.0
-        """Moving average of the calls that succeeded."""
+        """Moving average of the calls that succeeded, and next to nothing while it is taken to be down."""
         self.success_at = 0.0
+        self.failure_run: FailureRun | None = None
+        """The failures since the last call that succeeded; None: there are none."""
         self.failures_in_row = 0
         self.proven = True
         """Whether it has ever answered; until then it gets one call at a time."""

@@ -23,27 +23,39 @@ _HARMLESS = 0.8
 class Quota:
     """Picks granted at a rate, relative to all picks of the balancer."""
 
-    __slots__ = ("_granted", "_rate", "_turn", "due_turn")
+    __slots__ = ("_granted", "_next_rate", "_rate", "_turn", "due_turn")
 
     def __init__(self, turn: int, head_start: float) -> None:
         """`head_start`, from 0 to 1, is how much of the first pick is already granted: random, so that many clients that see the
         same new endpoint do not call it in the same moment."""
-        self._rate = 0.0
+        self._rate = self._next_rate = 0.0
         self._turn = turn
         self._granted = head_start
         self.due_turn = inf
         """The number of the first pick that the node may have."""
 
     def grant(self, rate: float) -> None:
-        """From now on so much of a pick is granted with every pick of the balancer."""
-        self._rate = rate
+        """From the next pick of the balancer on so much of a pick is granted with every one."""
+        self._next_rate = rate
+
+    def settle(self, turn: int) -> None:
+        """The pick has the number `turn`: until now what was granted before holds, from now on what is granted next."""
+        self._save(turn)
+        if self._next_rate < self._rate and self._granted > 0.0:
+            # Who fails has what is saved up only as far as it is still trusted.
+            self._granted *= self._next_rate / self._rate
+        self._rate = self._next_rate
         self._wait()
 
     def spend(self, turn: int) -> None:
         """The node has the pick with number `turn`."""
-        self._granted = min(_BURST, self._granted + (turn - self._turn) * self._rate) - 1.0
-        self._turn = turn
+        self._save(turn)
+        self._granted -= 1.0
         self._wait()
+
+    def _save(self, turn: int) -> None:
+        self._granted = min(_BURST, self._granted + (turn - self._turn) * self._rate)
+        self._turn = turn
 
     def _wait(self) -> None:
         self.due_turn = self._turn + max(0.0, 1.0 - self._granted) / self._rate if self._rate else inf
@@ -87,6 +99,9 @@ class Rations:
             due: Sequence[Node] = [*self._probed, *self._come(turn)]
         else:
             self._limited, self._waiting, due = limited, [], limited
+            for node in limited:
+                if (quota := node.quota) is not None:
+                    quota.settle(turn)
         self._probed = []
         for node in due:
             if (quota := node.quota) is None:

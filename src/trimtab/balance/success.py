@@ -4,7 +4,7 @@ An endpoint that fails every call answers faster than those that work; by calls 
 """
 
 from collections.abc import Iterable
-from math import exp
+from math import exp, inf, log
 
 from ..model import SuccessRate
 from .node import Node
@@ -21,24 +21,97 @@ def failing(failures: Iterable[str]) -> frozenset[str]:
     return frozenset(statuses)
 
 
-def failed(node: Node, now: float, settings: SuccessRate) -> None:
-    """A call failed. Each failure in a row weighs more than the one before: one is noise, ten are not."""
-    recover(node, now, settings)
-    node.success = max(settings.floor, node.success * (1.0 - settings.step) ** node.failures_in_row)
+class FailureRun:
+    """Calls that failed one after the other, and how well chance explains that."""
+
+    __slots__ = ("average", "chance", "known_at", "likelihood")
+
+    def __init__(self, average: float) -> None:
+        self.average = average
+        """Moving average of the calls that succeeded."""
+        self.chance = max(_RARE, 1.0 - average)
+        """How often calls failed before."""
+        self.likelihood = _PLAUSIBLE
+        """Of such a run by chance, relative to what is just plausible; below 1 the node is taken to be down."""
+        self.known_at = -inf
+        """When the last failure that counts was known."""
+
+    def go_on(self, now: float, floor: float) -> None:
+        """One more failure."""
+        self.likelihood = max(floor, self.likelihood * (self.chance if self.likelihood >= 1.0 else _BACK_OFF))
+        self.known_at = now
+
+    def success(self, now: float, settings: SuccessRate) -> float:
+        """What follows for the node's share."""
+        if self.likelihood >= 1.0:
+            return self.average
+        grown = exp(log(settings.floor) * (self.known_at - now) / (_REGAINED * settings.recovery_s))
+        return max(settings.floor, min(self.average, self.likelihood * grown))
 
 
-def succeeded(node: Node, now: float, settings: SuccessRate) -> None:
-    """A call was answered."""
+_PLAUSIBLE = 1000.0
+"""One run in so many may be mistaken for more than chance."""
+_RARE = 0.007
+"""Any endpoint may fail so often: two failures in a row are then one in 20,000."""
+_REGAINED = 2.0
+"""In so many times `recovery_s` a node that is down comes from the floor to a full share, if it is not called."""
+_BACK_OFF = 0.25
+"""With each failure more of a node that is down the next call waits longer, until the floor is reached."""
+
+
+def failed(node: Node, started_at: float, now: float, settings: SuccessRate) -> None:
+    """A call that started at `started_at` failed.
+
+    The average falls by each failure in a row more than by the one before: one is noise, ten are not. And from the failure that
+    makes the run less likely than 1 in 1,000, at the rate at which calls failed before, the node is taken to be down. For one that
+    hardly ever failed that is the second, for one that fails every fifth call the fifth. Only calls count that started when the
+    failure before was known: those under way together, as on a connection that breaks, fail together.
+    """
     recover(node, now, settings)
-    node.success += settings.step * (1.0 - node.success)
+    if (run := node.failure_run) is None:
+        node.failure_run = run = FailureRun(node.success)
+    run.average = max(settings.floor, run.average * (1.0 - settings.step) ** node.failures_in_row)
+    if started_at >= run.known_at:
+        run.go_on(now, settings.floor)
+    node.success = run.success(now, settings)
+
+
+def succeeded(node: Node, started_at: float, now: float, settings: SuccessRate) -> None:
+    """A call that started at `started_at` was answered. Who was taken to be down is not: what counts is the average again.
+
+    Unless the call is older than the last failure: a node that refuses new calls may still answer those it has.
+    """
+    recover(node, now, settings)
+    if (run := node.failure_run) is None:
+        node.success += settings.step * (1.0 - node.success)
+        return
+    run.average += settings.step * (1.0 - run.average)
+    if run.likelihood >= 1.0 or started_at >= run.known_at:
+        node.success, node.failure_run = run.average, None
+    else:
+        node.success = run.success(now, settings)
 
 
 def recover(node: Node, now: float, settings: SuccessRate) -> None:
-    """Failures are forgotten as time passes, or an endpoint that nobody calls could never come back."""
-    if node.success < 1.0:
-        node.success = 1.0 - (1.0 - node.success) * exp((node.success_at - now) / settings.recovery_s)
-        if node.success > _AS_GOOD_AS_NEW:
-            node.success = 1.0
+    """Failures are forgotten as time passes, or an endpoint that nobody calls could never come back.
+
+    The average comes back with the time constant `recovery_s`. What a node that is down may have grows by a constant factor per
+    second, from the floor to a full share in twice that time. It is granted `odds(success) × fair share` of the `r` calls that
+    a client makes per second, so from the floor the next one comes after about
+
+        t = T × ln(1 + 1 / (r × fair share × floor × T)), T = 2 × recovery_s / ln(1 / floor)
+
+    seconds: seldom where calls are few, soon where they are many, and about once a minute however few they are. Before the floor
+    is reached it is sooner, with the likelihood in its place: the return from a short outage is found soon.
+    """
+    kept = exp((node.success_at - now) / settings.recovery_s)
+    if (run := node.failure_run) is not None:
+        run.average = 1.0 - (1.0 - run.average) * kept
+        node.success = run.success(now, settings)
+    elif node.success < 1.0:
+        node.success = 1.0 - (1.0 - node.success) * kept
+    if node.success > _AS_GOOD_AS_NEW:
+        node.success, node.failure_run = 1.0, None
     node.success_at = now
 
 

@@ -36,7 +36,7 @@ class Upkeep:
         if self._outliers is None:
             node.tally = node.ejected_until = None
         if self._policy.success_rate is None:
-            node.success = 1.0
+            node.success, node.failure_run = 1.0, None
         if not self._policy.slow_start_s:
             node.ramp = 1.0
 

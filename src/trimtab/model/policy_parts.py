@@ -48,7 +48,8 @@ class SuccessRate:
     floor: float = 0.01
     """The least share, relative to a full one, that keeps an endpoint probed however it fails."""
     recovery_s: float = 30.0
-    """Time constant in which failures are forgotten."""
+    """Time constant in which failures are forgotten. An endpoint that is taken to be down, because too many calls in a row failed for
+    chance, comes from the floor to a full share in twice that time, if it is not called, and at once when it answers."""
 
     def __post_init__(self) -> None:
         path = "policy.success_rate"
