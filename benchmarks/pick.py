@@ -19,6 +19,7 @@ from .report import print_contest
 
 PICKS = 5_000
 ROUNDS = 11
+AT_A_TIME = 10
 SHARDS = (10, 1000, 3000)
 PER_SHARD = 3
 KEYLESS = Request("/shop.Shop/Buy")
@@ -52,7 +53,7 @@ async def run(console: Console) -> None:
         for state in STATES:
             balancers = {name: _balancer(name, nodes, state) for name in names}
             whole = {f"{name}, whole": _picks(balancer, REQUESTS) for name, balancer in balancers.items()}
-            apart = {f"{name}, pick": _picks_apart(balancer, nodes // 10) for name, balancer in balancers.items()}
+            apart = {f"{name}, pick": _picks_apart(balancer) for name, balancer in balancers.items()}
             contest = await interleave(whole | apart, ROUNDS)
             _print_apart(console, f"Over {nodes} nodes, {state.title}", contest, names)
     for effects in (False, True):
@@ -133,21 +134,21 @@ def _picks(balancer: Balancer, requests: Sequence[Request]) -> Measure:
     return measure
 
 
-def _picks_apart(balancer: Balancer, at_a_time: int) -> Measure:
-    """Only the picks, of which so many are made before the first is done. What the clock costs is taken off."""
+def _picks_apart(balancer: Balancer) -> Measure:
+    """Only the picks, of which a few are made before the first is done. What the clock costs is taken off."""
     outcome = Outcome("OK")
-    batches = PICKS // at_a_time
+    batches = PICKS // AT_A_TIME
 
     async def measure() -> float:
         spent = 0.0
         for _ in range(batches):
             started = time.process_time()
-            picks = [balancer.pick(request) for request in REQUESTS[:at_a_time]]
+            picks = [balancer.pick(request) for request in REQUESTS[:AT_A_TIME]]
             spent += time.process_time() - started
             for pick in picks:
                 assert pick is not None
                 pick.done(outcome)
-        return (spent - batches * _clock_s()) / (batches * at_a_time) * 1e6
+        return (spent - batches * _clock_s()) / (batches * AT_A_TIME) * 1e6
 
     return measure
 
