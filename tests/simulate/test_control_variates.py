@@ -3,7 +3,7 @@ import pytest
 
 from trimtab.simulate.control_variates import Requests, estimate
 from trimtab.simulate.statistics import Columns, Floats
-from trimtab.simulate.theory import single_queue
+from trimtab.simulate.theory import round_robin, single_queue
 
 UTILISATION = 0.8
 
@@ -13,9 +13,9 @@ def queues(seed: int, servers: int, requests_each: int) -> Columns:
     rng = np.random.default_rng(seed)
     arrived = np.cumsum(rng.exponential(1 / UTILISATION, (servers, requests_each)), axis=1)
     demand = rng.exponential(1.0, (servers, requests_each))
-    ended, free = np.empty_like(demand), np.zeros(servers)
-    for index in range(requests_each):
-        free = ended[:, index] = np.maximum(free, arrived[:, index]) + demand[:, index]
+    # Lindley: what waits is how far demand is ahead of time, since when it was least so.
+    ahead = np.cumsum(demand, axis=1) - arrived
+    ended = arrived + ahead - np.minimum.accumulate(ahead - demand, axis=1)
     pod = np.repeat(np.arange(servers, dtype=np.int32), requests_each)
     nothing = np.zeros_like(pod)
     return Columns(arrived.ravel(), (ended - arrived).ravel(), pod, nothing.astype(np.int8), nothing.astype(np.int16))
@@ -44,7 +44,7 @@ def estimates() -> dict[str, Floats]:
     rows = []
     for seed in range(40):
         requests = Requests.of(queues(seed, 5, 20_000), 1.0)
-        found = estimate(requests, 5, UTILISATION, from_=500.0, near=23.0)
+        found = estimate(requests, 5, UTILISATION, from_=500.0, expected=single_queue(UTILISATION))
         latency = requests.latency[requests.arrived >= 500.0]
         rows.append(
             (
@@ -81,14 +81,16 @@ def test_the_intervals_hold_what_is_true_as_often_as_they_should(estimates: dict
 def test_servers_that_take_turns_leave_nothing_to_luck() -> None:
     # One server always takes its turn.
     requests = Requests.of(queues(1, 1, 20_000), 1.0)
-    found = estimate(requests, 1, UTILISATION, from_=1000.0, near=23.0, in_turn=True)
     known = single_queue(UTILISATION)
+    found = estimate(requests, 1, UTILISATION, 1000.0, known, turns=np.zeros(20_000, dtype=np.int64))
     assert found.mean.value == pytest.approx(known.mean, rel=1e-6)
-    assert found.p99.value == pytest.approx(known.p99, rel=0.03)
+    assert found.p99.value == pytest.approx(known.p99, rel=1e-6)
+    assert found.mean.half_width < 1e-6
 
 
 def test_servers_that_do_not_take_turns_are_not_taken_for_such() -> None:
     requests = Requests.of(queues(1, 2, 20_000), 1.0)
-    found = estimate(requests, 2, UTILISATION, from_=1000.0, near=23.0, in_turn=True)
+    turns = np.arange(40_000, dtype=np.int64) % 2
+    found = estimate(requests, 2, UTILISATION, 1000.0, round_robin(UTILISATION, 2), turns)
     assert found.mean.value == pytest.approx(5.0, abs=2 * found.mean.half_width)
     assert found.mean.half_width > 0.01

@@ -1,9 +1,11 @@
 """Rules that others choose by, one class each."""
 
 import math
+from collections.abc import Sequence
 
 from ...balance import Node
 from ..chooser import Surroundings
+from ..pod import Pod
 from .foreign import ForeignChooser, pod_of
 
 
@@ -29,19 +31,26 @@ class EnvoyLeastRequest(ForeignChooser):
 class ShortestQueue(ForeignChooser):
     """Join the shortest queue: looks into every pod at every pick. Nobody can, so it is a bound, not a contender."""
 
+    def __init__(self, surroundings: Surroundings) -> None:
+        super().__init__(surroundings)
+        self._pods: Sequence[Pod] = ()
+
+    def changed(self) -> None:
+        """Whom to look into."""
+        self._pods = [pod_of(node) for node in self.nodes]
+
     def choose(self) -> Node:
         """The rule; ties are broken at random."""
         random = self.surroundings.rng.random
-        best, shortest, ties = self.nodes[0], math.inf, 0
-        for node in self.nodes:
-            load = pod_of(node).load
+        best, shortest, ties = 0, math.inf, 0
+        for index, load in enumerate([pod.load for pod in self._pods]):
             if load < shortest:
-                best, shortest, ties = node, load, 1
+                best, shortest, ties = index, load, 1
             elif load == shortest:
                 ties += 1
                 if random() * ties < 1:
-                    best = node
-        return best
+                    best = index
+        return self.nodes[best]
 
 
 class KubeProxy(ForeignChooser):
