@@ -22,7 +22,7 @@ from trimtab.control.turn import Turn
 from trimtab.errors import ProtocolError
 from trimtab.xds.discovery import ClientNode, DiscoveryRequest
 from trimtab.xds.identifier import SEEN
-from trimtab.xds.resource_type import ENDPOINTS
+from trimtab.xds.resource_type import CLUSTERS, ENDPOINTS
 from trimtab.xds.sotw import StateOfTheWorld
 
 PAYMENTS = "payments.prod:8080"
@@ -35,6 +35,8 @@ class Context:
     def __init__(self) -> None:
         self.written: list[bytes] = []
         self.reads = 0
+        self.kept = 0
+        """Messages that were written by coroutines which did not come to their end."""
         self._reading: asyncio.Future[Any] | None = None
         self._writing: asyncio.Future[None] | None = None
 
@@ -44,11 +46,12 @@ class Context:
         return await self._reading
 
     async def write(self, data: bytes) -> None:
-        assert self._writing is None, "one write at a time"
+        assert self.kept == 0, "one write at a time"
+        self.kept += 1
         self.written.append(data)
         self._writing = asyncio.get_running_loop().create_future()
         await self._writing
-        self._writing = None
+        self.kept -= 1
 
     def arrive(self, data: Any) -> None:
         assert self._reading is not None
@@ -84,7 +87,7 @@ class Held:
         self.change("10.0.0.1")
         self.session = Session("test", StateOfTheWorld(), self.store, census, metrics, only=None)
         self.context, self.draining = Context(), asyncio.Event()
-        conversation = Conversation(self.session, self.context, Turn(), self.draining, metrics)
+        conversation = Conversation(self.session, self.context, Turn(), self.draining)
         self.task = asyncio.create_task(self._hold(conversation))
 
     async def _hold(self, conversation: Conversation) -> None:
@@ -99,6 +102,16 @@ class Held:
     async def ask(self, nonce: str = "", seen: int = 0) -> None:
         node = ClientNode(metadata={SEEN: str(seen)})
         await self.context.say(DiscoveryRequest(ENDPOINTS, (PAYMENTS,), nonce=nonce, node=node).serialize())
+
+    @staticmethod
+    def request(type_url: str) -> bytes:
+        return DiscoveryRequest(type_url, (PAYMENTS,)).serialize()
+
+    async def ask_for_clusters(self) -> None:
+        await self.context.say(self.request(CLUSTERS))
+
+    def types(self) -> list[str]:
+        return [discovery_pb2.DiscoveryResponse.FromString(data).type_url for data in self.context.written]
 
     def told(self) -> list[list[str]]:
         responses = map(discovery_pb2.DiscoveryResponse.FromString, self.context.written)
@@ -159,8 +172,61 @@ async def test_a_stream_is_drained_once_what_was_due_is_written(held: Held) -> N
 async def test_a_broken_transport_ends_the_conversation(held: Held) -> None:
     await held.ask()
     await held.context.take(ConnectionError("gone"))
+    # Where nothing can be written any more there is nothing to be read either.
+    await held.context.say(grpc.aio.EOF)
     with pytest.raises(ConnectionError, match="gone"):
         await held.task
+
+
+async def test_a_write_that_failed_is_told_when_the_next_is_due(held: Held) -> None:
+    await held.ask()
+    await held.context.take(ConnectionError("gone"))
+    await held.ask_for_clusters()
+    with pytest.raises(ConnectionError, match="gone"):
+        await held.task
+
+
+async def test_what_the_client_never_acks_holds_up_no_other_type(held: Held) -> None:
+    await held.ask()
+    await held.ask_for_clusters()
+    assert held.types() == [ENDPOINTS], "one write at a time"
+    await held.context.take()
+    assert held.types() == [ENDPOINTS, CLUSTERS]
+
+
+async def test_of_two_types_that_are_due_the_second_follows_once_the_first_is_written(held: Held) -> None:
+    held.context.arrive(held.request(ENDPOINTS))
+    await asyncio.sleep(0)
+    held.context.arrive(held.request(CLUSTERS))
+    await _settled()
+    assert held.types() == [CLUSTERS]
+    await held.context.take()
+    assert held.types() == [CLUSTERS, ENDPOINTS]
+
+
+async def test_an_ack_frees_what_was_kept_of_the_response(held: Held) -> None:
+    await held.ask()
+    await held.context.take()
+    assert held.context.kept == 1
+    await held.ask(nonce="1")
+    assert held.context.kept == 0
+
+
+async def test_a_stream_that_ends_frees_what_was_kept_of_a_response_without_an_ack(held: Held) -> None:
+    await held.ask()
+    await held.context.take()
+    held.task.cancel()
+    await _settled()
+    assert held.context.kept == 0
+
+
+async def test_a_write_under_way_when_the_stream_ends_is_brought_to_its_end(held: Held) -> None:
+    await held.ask()
+    held.task.cancel()
+    await _settled()
+    assert held.context.kept == 1
+    await held.context.take()
+    assert held.context.kept == 0
 
 
 async def test_a_client_that_breaks_the_protocol_is_heard_no_more(held: Held) -> None:

@@ -1,91 +1,100 @@
 """Coroutines without a task."""
 
 import asyncio
-from typing import Any
 
 import pytest
 
 from trimtab.control.eager import Eager
 
 
-class Endings:
-    """What coroutines came to."""
-
-    def __init__(self) -> None:
-        self.results: list[Any] = []
-        self.errors: list[Exception] = []
-        self.eager = Eager[Any](self.results.append, self.errors.append)
-
-
 @pytest.fixture
-def endings() -> Endings:
-    return Endings()
+async def eager() -> Eager:
+    return Eager()
 
 
-async def _waiting(future: "asyncio.Future[str]", steps: list[str]) -> str:
+async def _waiting(future: "asyncio.Future[None]", steps: list[str]) -> None:
     steps.append("begun")
     try:
-        return await future
+        await future
     finally:
         steps.append("ended")
 
 
-async def test_a_coroutine_begins_at_once_and_ends_with_what_it_waited_for(endings: Endings) -> None:
+async def test_a_coroutine_begins_at_once_and_ends_when_somebody_looks(eager: Eager) -> None:
     future, steps = asyncio.get_running_loop().create_future(), list[str]()
-    endings.eager.run(_waiting(future, steps))
-    assert (steps, endings.eager.busy) == (["begun"], True)
-    future.set_result("read")
+    eager.begin(_waiting(future, steps))
+    assert (steps, eager.over()) == (["begun"], False)
+    future.set_result(None)
     await asyncio.sleep(0)
-    assert (steps, endings.results, endings.eager.busy) == (["begun", "ended"], ["read"], False)
+    assert steps == ["begun"]
+    assert (eager.over(), steps) == (True, ["begun", "ended"])
+    assert eager.over()
 
 
-async def test_a_coroutine_may_wait_more_than_once(endings: Endings) -> None:
+async def test_a_coroutine_may_wait_more_than_once_or_never(eager: Eager) -> None:
     loop = asyncio.get_running_loop()
     futures = [loop.create_future(), loop.create_future()]
 
-    async def both() -> list[int]:
-        return [await future for future in futures]
+    async def all_of(*waited_for: "asyncio.Future[None]") -> None:
+        for future in waited_for:
+            await future
 
-    endings.eager.run(both())
-    for number, future in enumerate(futures):
-        assert endings.results == []
-        future.set_result(number)
-        await asyncio.sleep(0)
-    assert endings.results == [[0, 1]]
+    eager.begin(all_of(*futures))
+    for future in futures:
+        assert not eager.over()
+        future.set_result(None)
+    assert eager.over()
+    eager.begin(all_of())
+    assert eager.over()
 
 
-async def test_what_a_coroutine_raises_is_told_and_the_next_one_may_run(endings: Endings) -> None:
+async def test_what_a_coroutine_raises_is_raised_once_and_the_next_one_may_begin(eager: Eager) -> None:
     broken, whole = (asyncio.get_running_loop().create_future() for _ in range(2))
-    endings.eager.run(_waiting(broken, []))
+    eager.begin(_waiting(broken, []))
     broken.set_exception(ConnectionError("gone"))
-    await asyncio.sleep(0)
-    assert [str(error) for error in endings.errors] == ["gone"]
-    endings.eager.run(_waiting(whole, []))
-    whole.set_result("written")
-    await asyncio.sleep(0)
-    assert endings.results == ["written"]
+    with pytest.raises(ConnectionError, match="gone"):
+        eager.over()
+    assert eager.over()
+    eager.begin(_waiting(whole, []))
+    assert not eager.over()
 
 
-async def test_what_is_let_go_runs_to_its_end_and_tells_nobody(endings: Endings) -> None:
+async def test_what_a_coroutine_raises_at_once_is_raised_at_once(eager: Eager) -> None:
+    async def broken() -> None:
+        raise ConnectionError("gone")
+
+    with pytest.raises(ConnectionError, match="gone"):
+        eager.begin(broken())
+    assert eager.over()
+
+
+async def test_whoever_waits_for_the_end_is_called(eager: Eager) -> None:
+    future, calls = asyncio.get_running_loop().create_future(), list[object]()
+    eager.begin(_waiting(future, []))
+    eager.then(calls.append)
+    assert calls == []
+    future.set_result(None)
+    await asyncio.sleep(0)
+    assert (len(calls), eager.over()) == (1, True)
+
+
+@pytest.mark.parametrize("fails", [False, True])
+async def test_what_is_let_go_runs_to_its_end_and_tells_nobody(eager: Eager, fails: bool) -> None:
     future, steps = asyncio.get_running_loop().create_future(), list[str]()
-    endings.eager.run(_waiting(future, steps))
-    endings.eager.let_go()
+    eager.begin(_waiting(future, steps))
+    eager.let_go()
     assert steps == ["begun"]
-    future.set_result("bytes")
+    if fails:
+        future.set_exception(ConnectionError("gone"))
+    else:
+        future.set_result(None)
     await asyncio.sleep(0)
-    assert (steps, endings.results, endings.errors) == (["begun", "ended"], [], [])
+    assert steps == ["begun", "ended"]
 
 
-async def test_what_is_let_go_may_fail_and_nobody_is_told(endings: Endings) -> None:
+async def test_what_waits_no_more_when_it_is_let_go_is_ended_there_and_then(eager: Eager) -> None:
     future, steps = asyncio.get_running_loop().create_future(), list[str]()
-    endings.eager.run(_waiting(future, steps))
-    endings.eager.let_go()
-    future.set_exception(ConnectionError("gone"))
-    await asyncio.sleep(0)
-    assert (steps, endings.results, endings.errors) == (["begun", "ended"], [], [])
-
-
-async def test_a_coroutine_that_waits_for_something_else_than_a_future_has_failed(endings: Endings) -> None:
-    endings.eager.run(asyncio.sleep(0))
-    assert [type(error) for error in endings.errors] == [AttributeError]
-    assert not endings.eager.busy
+    eager.begin(_waiting(future, steps))
+    future.set_result(None)
+    eager.let_go()
+    assert steps == ["begun", "ended"]

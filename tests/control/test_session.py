@@ -1,6 +1,7 @@
 """What a client's stream means for the census and the metrics, without a network."""
 
-from collections.abc import Collection, Hashable, Mapping
+from collections.abc import Hashable, Mapping
+from typing import Any
 
 import pytest
 import structlog
@@ -20,7 +21,6 @@ from trimtab.xds.resource import Audience
 from trimtab.xds.resource_type import CLUSTERS, ENDPOINTS
 from trimtab.xds.server_stream import ServerStream
 from trimtab.xds.sotw import StateOfTheWorld
-from trimtab.xds.subscription import Subscription
 
 PAYMENTS, ORDERS = "payments.prod:8080", "orders.prod:8080"
 
@@ -104,10 +104,10 @@ def test_who_follows_every_cluster_is_not_disturbed_when_clients_are_counted(
     heard: list[Hashable] = []
     changed = ServerStream.changed
 
-    def noted(stream: ServerStream, subject: Hashable, now: float) -> Collection[Subscription]:
+    def noted(stream: ServerStream, subject: Hashable, *more: Any) -> bool:
         if stream is envoy.stream:
             heard.append(subject)
-        return changed(stream, subject, now)
+        return changed(stream, subject, *more)
 
     monkeypatch.setattr(ServerStream, "changed", noted)
     envoy.receive(DiscoveryRequest(CLUSTERS, ("*",)).serialize())
@@ -153,6 +153,21 @@ def test_a_change_that_waits_for_an_answer_wakes_nobody_and_counts_from_when_it_
     client.session.receive(DiscoveryRequest(ENDPOINTS, (PAYMENTS,), nonce="2").serialize())
     assert client.metrics.registry.get_sample_value("trimtab_propagation_seconds_count", {"type": "eds"}) == 1
     assert client.session.next_response() is None
+
+
+def test_how_long_a_push_takes_is_counted_once_it_is_answered_and_once_only(client: Client) -> None:
+    def counted() -> float | None:
+        return client.metrics.registry.get_sample_value("trimtab_xds_push_seconds_count")
+
+    client.ask(PAYMENTS)
+    assert counted() == 0
+    client.ask(PAYMENTS)
+    assert counted() == 1
+    client.ask(PAYMENTS)
+    assert counted() == 1, "the same again asks, and answers nothing"
+    refused = DiscoveryRequest(ENDPOINTS, (PAYMENTS,), nonce="2", error="no")
+    client.session.receive(refused.serialize())
+    assert counted() == 2
 
 
 def test_an_ack_alone_wakes_nobody(client: Client) -> None:

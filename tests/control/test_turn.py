@@ -13,9 +13,6 @@ class Stream:
         self._steps = steps
         self._silent = silent
 
-    def take_in(self, data: bytes) -> None:
-        self._steps.append(f"{self._name} takes in {data.decode()}")
-
     def next_response(self) -> bytes | None:
         self._steps.append(f"{self._name} makes")
         return None if self._silent else self._name.encode()
@@ -48,13 +45,3 @@ async def test_who_has_nothing_to_say_writes_nothing() -> None:
     turn.speak(Stream("a", steps, silent=True))
     await asyncio.sleep(0)
     assert steps == ["a makes"]
-
-
-async def test_requests_are_taken_in_in_the_order_in_which_they_came() -> None:
-    turn, steps = Turn(), list[str]()
-    streams = [Stream(name, steps) for name in "ab"]
-    for data in (b"1", b"2"):
-        for stream in streams:
-            turn.hear(stream, data)
-    await asyncio.sleep(0)
-    assert steps == ["a takes in 1", "b takes in 1", "a takes in 2", "b takes in 2"]

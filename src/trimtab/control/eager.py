@@ -1,56 +1,54 @@
-"""Coroutines run without a task: at once up to where they wait, and on from there in the callback of what they waited for.
+"""A coroutine run without a task: begun at once, and ended when somebody next looks.
 
-grpc.aio has a coroutine for every message that is read or written, and each waits once, for one future. A task around it costs a
-turn of the event loop to start it, another to wake it, and an object that lives as long as the message (docs/adr/0012).
+grpc.aio has a coroutine for every message that is written, and it waits once, for one future. A task around it costs a turn of the
+event loop to start it, another to wake it, and an object that lives as long as the message (docs/adr/0012).
 """
 
+import asyncio
+import contextlib
 from collections.abc import Callable, Coroutine
-from typing import Any, Generic, TypeVar
-
-T = TypeVar("T")
+from typing import Any
 
 
-class Eager(Generic[T]):
-    """Runs one coroutine after the other, with the same ending for all of them."""
+class Eager:
+    """Runs one coroutine after the other; each waits for nothing but futures."""
 
-    __slots__ = ("_coroutine", "_done", "_failed")
+    __slots__ = ("_coroutine", "_waits_for")
 
-    def __init__(self, done: Callable[[T], object], failed: Callable[[Exception], object]) -> None:
-        """`done` is called with what a coroutine returns, `failed` with what it raises."""
-        self._done: Callable[[T], object] = done
-        self._failed: Callable[[Exception], object] = failed
-        self._coroutine: Coroutine[Any, Any, T] | None = None
+    def __init__(self) -> None:
+        self._coroutine: Coroutine[Any, Any, object] | None = None
+        self._waits_for: asyncio.Future[Any] | None = None
+        """None: nothing is under way."""
 
-    @property
-    def busy(self) -> bool:
-        """A coroutine is under way."""
-        return self._coroutine is not None
-
-    def run(self, coroutine: Coroutine[Any, Any, T]) -> None:
-        """Start a coroutine that waits for nothing but futures; none may be under way."""
+    def begin(self, coroutine: Coroutine[Any, Any, object]) -> None:
+        """Run it up to where it waits; none may be under way. Raises what it raises."""
+        try:
+            self._waits_for = coroutine.send(None)
+        except StopIteration:
+            return
         self._coroutine = coroutine
-        self._go_on(None)
 
-    def let_go(self) -> None:
+    def over(self) -> bool:
+        """Whether nothing is under way any more. What waits no more is run to its end first. Raises what it raises."""
+        while (future := self._waits_for) is not None:
+            if not future.done():
+                return False
+            coroutine, self._coroutine, self._waits_for = self._coroutine, None, None
+            if coroutine is not None:
+                self.begin(coroutine)
+        return True
+
+    def then(self, call: Callable[[object], object]) -> None:
+        """Call it once it is worth asking again whether what is under way is over."""
+        if self._waits_for is not None:
+            self._waits_for.add_done_callback(call)
+
+    def let_go(self, _: object = None) -> None:
         """Tell nobody what comes of what is under way.
 
         It goes on to its end, which comes when gRPC is done with the call, and so frees what gRPC made for it: a coroutine of
         grpc.aio that is closed while it waits leaves its message behind.
         """
-        self._done = self._failed = _nobody
-
-    def _go_on(self, _: object) -> None:
-        if (coroutine := self._coroutine) is None:
-            return
-        try:
-            coroutine.send(None).add_done_callback(self._go_on)
-        except StopIteration as end:
-            self._coroutine = None
-            self._done(end.value)
-        except Exception as error:  # noqa: BLE001 - whatever it is, it is told
-            self._coroutine = None
-            self._failed(error)
-
-
-def _nobody(_: object) -> None:
-    """Whoever was to be told has gone."""
+        with contextlib.suppress(Exception):
+            if not self.over():
+                self.then(self.let_go)

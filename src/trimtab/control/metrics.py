@@ -34,7 +34,7 @@ class Metrics:
         )
         self.push_time = DurationHistogram(
             "trimtab_xds_push_seconds",
-            "Until the transport took a response; long where clients read slowly.",
+            "From a response handed to gRPC to the client's ACK or NACK of it; long where clients read or apply slowly.",
             _SECONDS,
             self.registry,
         )

@@ -44,6 +44,7 @@ class Session:
         "_says_more",
         "_seated",
         "_store",
+        "_types",
         "_watched",
         "_watches_all",
         "opened_at",
@@ -66,7 +67,7 @@ class Session:
         self._metrics = metrics
         self._watched: set[Hashable] = set()
         self._watches_all: frozenset[str] = frozenset()
-        self._generation = 0
+        self._generation = self._types = 0
         self._meant: dict[str, str] = {}
         """Services by the names they were asked for by, as far as they are served."""
         self._named: frozenset[str] = frozenset()
@@ -80,15 +81,10 @@ class Session:
 
     def receive(self, data: bytes) -> None:
         """Take in a request. Raises ProtocolError."""
-        now = time.monotonic()
-        types = len(self.stream.subscriptions)
-        subscription = self.stream.receive(data, now)
-        if len(self.stream.subscriptions) != types and subscription.type_url not in SHORT_NAMES:
-            asked = subscription.type_url[:_TEXT_LOGGED]
-            log.warning(
-                "a client asks for a type that is not served", node=self.stream.node.id, peer=self.peer, type=asked
-            )
-        if self._generation != self.stream.generation:
+        now, stream = time.monotonic(), self.stream
+        subscription = stream.receive(data, now)
+        if self._generation != stream.generation:
+            self._note_types(subscription)
             self._follow()
         if subscription.type_url == ENDPOINTS:
             # An ACK names thousands of services that were counted long ago.
@@ -96,10 +92,10 @@ class Session:
                 self._count(subscription)
         elif subscription.type_url == SEATS:
             self._seat(subscription)
-        if subscription.delivery.waiting_since is None:
+        if subscription.delivery.took_s is not None:
             self._note_answer(subscription, now)
         # An ACK alone asks for nothing.
-        if self.stream.due:
+        if subscription.due:
             self.wake()
 
     async def caught_up(self) -> None:
@@ -138,11 +134,17 @@ class Session:
     def _changed(self, subject: Hashable) -> None:
         if self._meanings != self._store.meanings:
             self._moved.add(subject)
-        for overtaken in self.stream.changed(subject, time.monotonic()):
-            self._metrics.coalesced.add(overtaken.type_url)
         # While an answer is outstanding the change waits for it.
-        if self.stream.due:
+        if self.stream.changed(subject, time.monotonic(), self._metrics.coalesced.add):
             self.wake()
+
+    def _note_types(self, subscription: Subscription) -> None:
+        types, self._types = self._types, len(self.stream.subscriptions)
+        if types != self._types and subscription.type_url not in SHORT_NAMES:
+            asked = subscription.type_url[:_TEXT_LOGGED]
+            log.warning(
+                "a client asks for a type that is not served", node=self.stream.node.id, peer=self.peer, type=asked
+            )
 
     def _follow(self) -> None:
         self._generation = self.stream.generation
@@ -204,6 +206,8 @@ class Session:
 
     def _note_answer(self, subscription: Subscription, now: float) -> None:
         delivery = subscription.delivery
+        self._metrics.push_time.add(delivery.took_s or 0.0)
+        delivery.took_s = None
         changed_at, delivery.changed_at = delivery.changed_at, None
         if delivery.refused is not None and delivery.refused_at == now:
             self._metrics.nacks.add(subscription.type_url)

@@ -29,17 +29,17 @@ class CountByType(Collector):
     def __init__(self, name: str, help_text: str, registry: CollectorRegistry) -> None:
         self._name = name
         self._help_text = help_text
-        self._counts = dict.fromkeys((*SHORT_NAMES.values(), OTHER), 0)
+        self._counts = dict.fromkeys((*SHORT_NAMES, OTHER), 0)
         registry.register(self)
 
     def add(self, type_url: str) -> None:
         """Once more."""
-        self._counts[SHORT_NAMES.get(type_url, OTHER)] += 1
+        self._counts[type_url if type_url in SHORT_NAMES else OTHER] += 1
 
     def collect(self) -> Iterator[CounterMetricFamily]:
         family = CounterMetricFamily(self._name, self._help_text, labels=["type"])
-        for short, count in self._counts.items():
-            family.add_metric([short], count)
+        for type_url, count in self._counts.items():
+            family.add_metric([short_name(type_url)], count)
         yield family
 
 
@@ -99,15 +99,16 @@ class DurationByType(Collector):
     def __init__(self, name: str, help_text: str, bounds: Sequence[float], registry: CollectorRegistry) -> None:
         self._name = name
         self._help_text = help_text
-        self._durations = {short: Durations(bounds) for short in (*SHORT_NAMES.values(), OTHER)}
+        self._durations = {type_url: Durations(bounds) for type_url in (*SHORT_NAMES, OTHER)}
+        self._other = self._durations[OTHER]
         registry.register(self)
 
     def add(self, type_url: str, seconds: float) -> None:
         """One more took this long."""
-        self._durations[SHORT_NAMES.get(type_url, OTHER)].add(seconds)
+        self._durations.get(type_url, self._other).add(seconds)
 
     def collect(self) -> Iterator[HistogramMetricFamily]:
         family = HistogramMetricFamily(self._name, self._help_text, labels=["type"])
-        for short, durations in self._durations.items():
-            durations.write(family, [short])
+        for type_url, durations in self._durations.items():
+            durations.write(family, [short_name(type_url)])
         yield family

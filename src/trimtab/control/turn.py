@@ -14,10 +14,6 @@ _TOGETHER = 64
 class Stream(Protocol):
     """Who takes part. None of these may raise, for others wait for their turn."""
 
-    def take_in(self, data: bytes) -> None:
-        """A request has come."""
-        ...
-
     def next_response(self) -> bytes | None:
         """What to write; None: nothing."""
         ...
@@ -28,32 +24,20 @@ class Stream(Protocol):
 
 
 class Turn:
-    """Streams that were spoken to, and streams that have something to say.
+    """Streams that have something to say.
 
     A change is noted by all who follow it before the first of them is written to: it may be one of several that are taken in
     together, and those become one response.
     """
 
     def __init__(self) -> None:
-        self._heard: list[tuple[Stream, bytes]] = []
         self._due: list[Stream] = []
-
-    def hear(self, stream: Stream, data: bytes) -> None:
-        """Let it take in a request before the event loop waits again."""
-        if not self._heard:
-            asyncio.get_running_loop().call_soon(self._take_in)
-        self._heard.append((stream, data))
 
     def speak(self, stream: Stream) -> None:
         """Let it write before the event loop waits again."""
         if not self._due:
             asyncio.get_running_loop().call_soon(self._write)
         self._due.append(stream)
-
-    def _take_in(self) -> None:
-        heard, self._heard = self._heard, []
-        for stream, data in heard:
-            stream.take_in(data)
 
     def _write(self) -> None:
         due, self._due = self._due, []

@@ -150,7 +150,7 @@ class XdsServer:
             session = Session(context.peer(), wire, self._store, self._census, self._metrics, only=only)
             try:
                 with self._open(session):
-                    await Conversation(session, context, self._turn, self._draining, self._metrics).hold()
+                    await Conversation(session, context, self._turn, self._draining).hold()
             except ProtocolError as error:
                 self._metrics.protocol_errors.inc()
                 # It may repeat what the client sent, and clients accept no status beyond their limit of metadata.

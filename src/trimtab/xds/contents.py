@@ -19,8 +19,13 @@ def contents(type_url: str, resources: Mapping[str, Resource], entry: Entry) -> 
     if len(resources) == 1:
         # Most responses are about one change, and many streams get the same one.
         ((name, resource),) = resources.items()
-        return _kept(type_url, name, resource.version, resource.body, entry)
+        return contents_of_one(type_url, name, resource, entry)
     return _made(type_url, resources, entry)
+
+
+def contents_of_one(type_url: str, name: str, resource: Resource, entry: Entry) -> tuple[str, bytes]:
+    """The same for one resource."""
+    return _kept(type_url, name, resource.version, resource.body, entry)
 
 
 def _made(type_url: str, resources: Mapping[str, Resource], entry: Entry) -> tuple[str, bytes]:

@@ -17,6 +17,8 @@ class Delivery:
     refused: str | None = None
     """What the client said when it refused the newest response."""
     refused_at: float | None = None
+    took_s: float | None = None
+    """From the newest response to the answer to it, for whoever counts that; None: not answered, or counted."""
     changed_at: float | None = None
     """When the oldest change was taken in that the unanswered responses tell of; None: they tell of none."""
 
@@ -35,10 +37,15 @@ class Delivery:
         """Take note of an ACK or, by the presence of `error`, a NACK. False: it answers nothing, or an older response."""
         if nonce != self.nonce or self.waiting_since is None:
             return False
-        self.waiting_since = None
-        self.refused = error
         if error is None:
-            self.acked_version, self.acked_at = self.version, now
+            self.acked(now)
         else:
-            self.refused_at = now
+            self.took_s, self.waiting_since = now - self.waiting_since, None
+            self.refused, self.refused_at = error, now
         return True
+
+    def acked(self, now: float) -> None:
+        """The newest response, which is outstanding, was ACKed."""
+        assert self.waiting_since is not None
+        self.took_s, self.waiting_since = now - self.waiting_since, None
+        self.refused, self.acked_version, self.acked_at = None, self.version, now

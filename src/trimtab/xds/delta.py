@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable
 
-from .contents import contents
+from .contents import contents, contents_of_one
 from .delta_discovery import DeltaRequest, encode_ack, encode_delta_error, encode_delta_resource, encode_removed
 from .discovery import NOT_FOUND, ResourceError, encode_nonce
 from .resource import Resource
@@ -40,6 +40,12 @@ class Incremental:
     def sends_whole(type_url: str) -> bool:
         """Whether every response of this type holds all that is subscribed: never."""
         return False
+
+    @staticmethod
+    def encode_one(type_url: str, name: str, resource: Resource, nonce: str) -> tuple[str, bytes]:
+        """The response that says one resource, and its version."""
+        version, said = contents_of_one(type_url, name, resource, _entry)
+        return version, said + encode_nonce(nonce)
 
     @staticmethod
     def encode(

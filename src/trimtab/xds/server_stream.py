@@ -16,6 +16,10 @@ TYPES_MAX = 16
 _SERVED = ", ".join(SHORT_NAMES)
 
 
+def _nobody(_: str) -> None:
+    """Nobody counts them."""
+
+
 class Wire(Protocol):
     """A dialect of the protocol: `StateOfTheWorld` or `Incremental`."""
 
@@ -33,6 +37,10 @@ class Wire(Protocol):
 
     def sends_whole(self, type_url: str) -> bool:
         """Whether every response of this type holds all that is subscribed."""
+        ...
+
+    def encode_one(self, type_url: str, name: str, resource: Resource, nonce: str) -> tuple[str, bytes]:
+        """The response that says one resource, and its version."""
         ...
 
     def encode(
@@ -74,7 +82,7 @@ class ServerStream:
         self._wildcards: list[Subscription] = []
         self._followers: dict[Hashable, dict[tuple[Subscription, str], None]] = {}
         self.generation = 0
-        """Differs once `subjects` or `wildcards` may differ."""
+        """Differs once `subscriptions`, `subjects` or `wildcards` may differ."""
         self.node = ClientNode()
         self.audience = Audience()
 
@@ -103,7 +111,7 @@ class ServerStream:
         for known in self._subscriptions:
             # Most requests are this, and may name thousands of services.
             if known.delivery.waiting_since is not None and self._wire.is_plain_ack(data, known):
-                known.delivery.answered(known.delivery.nonce, None, now)
+                known.delivery.acked(now)
                 return known
         request = self._wire.parse(data)
         if request.node is not None and not self._subscriptions:
@@ -134,19 +142,26 @@ class ServerStream:
             raise LimitExceeded(f"more than {TYPES_MAX} resource types on one stream; served are {_SERVED}")
         opened = Subscription(type_url, whole=self._wire.sends_whole(type_url))
         self._subscriptions = tuple(sorted((*self._subscriptions, opened), key=_push_order))
+        self.generation += 1
         return opened
 
-    def changed(self, subject: Hashable, now: float) -> Collection[Subscription]:
-        """What is published under `subject` may have changed; where this overtook a change that was not sent yet."""
-        overtaken = []
+    def changed(self, subject: Hashable, now: float, overtook: Callable[[str], object] = _nobody) -> bool:
+        """What is published under `subject` may have changed. Whether `next_response` may have something for that.
+
+        `overtook` is called with the type wherever there was a change that was not sent yet.
+        """
+        due = False
         for subscription, name in self._followers.get(subject, ()):
             if subscription.changed(name, now):
-                overtaken.append(subscription)
+                overtook(subscription.type_url)
+            due = due or subscription.delivery.waiting_since is None
         for subscription in self._wildcards:
             served_as = self._resources.name_of(subscription.type_url, subject)
-            if served_as is not None and subscription.changed(served_as, now):
-                overtaken.append(subscription)
-        return overtaken
+            if served_as is not None:
+                if subscription.changed(served_as, now):
+                    overtook(subscription.type_url)
+                due = due or subscription.delivery.waiting_since is None
+        return due
 
     @property
     def due(self) -> bool:
@@ -165,6 +180,12 @@ class ServerStream:
         gone = False
         for subscription in self._subscriptions:
             if subscription.due:
+                if (one := subscription.take_one(self._resources, self.audience)) is not None:
+                    name, resource, changed_at = one
+                    nonce = format(next(self._nonces), "x")
+                    version, data = self._wire.encode_one(subscription.type_url, name, resource, nonce)
+                    subscription.delivery.sent(nonce, version, now, changed_at)
+                    return subscription, data
                 get = partial(self._get, subscription)
                 if batch := subscription.take(get, removals=False):
                     return subscription, self._respond(subscription, batch, get, now)

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable
 
-from .contents import contents
+from .contents import contents, contents_of_one
 from .discovery import (
     NOT_FOUND,
     DiscoveryRequest,
@@ -60,6 +60,12 @@ class StateOfTheWorld:
     def sends_whole(type_url: str) -> bool:
         """Whether every response of this type holds all that is subscribed."""
         return type_url in COMPLETE_STATE
+
+    @staticmethod
+    def encode_one(type_url: str, name: str, resource: Resource, nonce: str) -> tuple[str, bytes]:
+        """The response that says one resource, and its version."""
+        version, said = contents_of_one(type_url, name, resource, _entry)
+        return version, said + encode_nonce(nonce)
 
     @staticmethod
     def encode(
