@@ -72,7 +72,7 @@ async def _ask(call: Any, nonce: str = "") -> None:
     await call.write(DiscoveryRequest(ENDPOINTS, (PAYMENTS,), nonce=nonce).serialize())
 
 
-async def _talk(call: Any, rng: random.Random) -> None:
+async def _talk(call: Any, rng: random.Random, heard: asyncio.Event) -> None:
     with contextlib.suppress(grpc.aio.AioRpcError, asyncio.InvalidStateError):
         await _ask(call)
         if rng.random() < 0.1:
@@ -80,13 +80,20 @@ async def _talk(call: Any, rng: random.Random) -> None:
         elif rng.random() < 0.1:
             await call.done_writing()
         while isinstance(data := await call.read(), bytes):
+            heard.set()
             await _ask(call, discovery_pb2.DiscoveryResponse.FromString(data).nonce)
+    heard.set()
 
 
 async def _talk_for_a_while(channel: grpc.aio.Channel, rng: random.Random) -> None:
+    """Every other client stays until the server has answered, however busy the machine is."""
+    stays = rng.random() < 0.5
     await asyncio.sleep(rng.random())
-    call = _open(channel)
-    talk = asyncio.create_task(_talk(call, rng))
+    call, heard = _open(channel), asyncio.Event()
+    talk = asyncio.create_task(_talk(call, rng, heard))
+    if stays:
+        async with asyncio.timeout(PATIENCE_S):
+            await heard.wait()
     await asyncio.wait([talk], timeout=rng.choice([0.0, 0.01, 0.1]) * rng.random())
     call.cancel()
     talk.cancel()
