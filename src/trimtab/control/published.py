@@ -10,6 +10,7 @@ from ..xds.resource import Resource
 from ..xds.version import assignment_version
 from .catalog import ServicePort
 from .last_resort import last_resort
+from .node_views import NodeViews
 from .subsets import subsets
 from .wishes import Place
 
@@ -28,6 +29,7 @@ class Published:
         # Both are kept for labels that endpoints have: clients may ask for any, and must not fill memory by it.
         self._subsets: dict[str, Mapping[str, Assignment]] = {}
         self._views: dict[Subset | None, dict[Place, Resource]] = {}
+        self._node_views: dict[Subset | None, NodeViews] = {}
 
     def assignment(self, subset: Subset | None, place: Place | None, shares: Shares | None) -> Assignment:
         """What clients there are told; a subset of which there is no endpoint is an assignment without any.
@@ -35,7 +37,7 @@ class Published:
         None: what there is for all of them together.
         """
         subset = self._served(subset)
-        whole = self._assignment if subset is None else self._parts(subset[0]).get(subset[1], self._nothing)
+        whole = self._whole(subset)
         if place is None:
             return last_resort(whole)
         return zone_view(last_resort(self.port.wish.view(whole, place)), place.zone, shares)
@@ -48,6 +50,11 @@ class Published:
         known = shares(self.port.ref, subset)
         views = self._views.get(subset, {})
         place = self.port.wish.viewed_from(place, known or ())
+        if place.node:
+            nodes = self._seen_from_nodes(subset)
+            place = nodes.viewed_from(place)
+            if (resource := nodes.resource(place, known)) is not None:
+                return resource
         if (resource := views.get(place)) is None:
             assignment = self.assignment(subset, place, known)
             resource = Resource(assignment_version(assignment), encode_body(assignment))
@@ -67,6 +74,17 @@ class Published:
         if subset is None or shards is None or shards.unmatched != "any" or subset[0] != shards.label:
             return subset
         return subset if subset[1] in self._parts(subset[0]) else None
+
+    def _seen_from_nodes(self, subset: Subset | None) -> NodeViews:
+        if (found := self._node_views.get(subset)) is None:
+            whole = self._whole(subset)
+            found = NodeViews(whole, self.port.wish)
+            if subset is None or len(whole):
+                self._node_views[subset] = found
+        return found
+
+    def _whole(self, subset: Subset | None) -> Assignment:
+        return self._assignment if subset is None else self._parts(subset[0]).get(subset[1], self._nothing)
 
     @property
     def _nothing(self) -> Assignment:

@@ -30,7 +30,7 @@ from .progress import Progress
 from .published import Published, Shares, Subset
 from .references import ServiceKey
 from .seats import Seats
-from .wishes import Place
+from .wishes import Place, place_of
 
 log = structlog.get_logger(__name__)
 
@@ -41,6 +41,8 @@ _NAME_LENGTH_MAX = 253
 """Of any object in Kubernetes. What a client calls its zone is kept with every service it follows, and must not fill memory."""
 _TOLD_MAX = 4_096
 """How many are kept ready: who follows more than that in one turn is told no slower than it takes to look."""
+_TOLD_SIZE_MAX = 16 << 20
+"""How many bytes these may have together: what differs by Node may be large, and is soon made again."""
 
 Watcher = Callable[[Hashable], object]
 """Told the subject that changed; called while the change is applied, and must return at once."""
@@ -90,6 +92,7 @@ class ResourceStore:
         self._watchers_of_all: dict[str, set[Watcher]] = {}
         self._told: dict[tuple[str, str, str, str], Resource] = {}
         """Endpoints by name, namespace, zone and node of who asked since anything changed: a change goes to many alike."""
+        self._told_size = 0
         self.meanings = 0
         """Grows whenever a name may mean another service port than before, or none any more."""
         self.refused: dict[ServiceRef, str] = {}
@@ -178,6 +181,7 @@ class ResourceStore:
     def announce(self, subjects: Iterable[Hashable]) -> None:
         """Tell whoever follows any of `subjects`."""
         self._told.clear()
+        self._told_size = 0
         for subject in subjects:
             for watcher, known_as in (*self._watchers.get(subject, _NOBODY).items(), *self._followers_of_all(subject)):
                 watcher(known_as)
@@ -262,8 +266,10 @@ class ResourceStore:
         asked = (name, audience.namespace, audience.zone, audience.node)
         told = self._told.get(asked)
         if told is None and (told := self._find(type_url, name, audience)) is not None:
-            if len(self._told) == _TOLD_MAX:
+            self._told_size += len(told.body)
+            if len(self._told) == _TOLD_MAX or self._told_size > _TOLD_SIZE_MAX:
                 self._told.clear()
+                self._told_size = len(told.body)
             self._told[asked] = told
         return told
 
@@ -284,7 +290,7 @@ class ResourceStore:
         if type_url == ENDPOINTS:
             if published.port.external is not None:
                 return None
-            return published.resource(subset, _place(audience.zone, audience.node), self._shares)
+            return published.resource(subset, place_of(audience.zone, audience.node), self._shares)
         if type_url == CLUSTERS:
             port = published.port
             return _cluster(told_policy(port), audience.dialect, port.http2, dns_target(port, subset))
@@ -336,9 +342,6 @@ def _meant(name: str, namespace: str) -> tuple[ServiceRef, Subset | None]:
 def _dotted(service: ServiceKey) -> str:
     namespace, name = service
     return f"{name}.{namespace}"
-
-
-_place = lru_cache(maxsize=1024)(Place)
 
 
 @lru_cache(maxsize=1024)

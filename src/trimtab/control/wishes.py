@@ -29,7 +29,7 @@ class Place:
 
 
 # Asked on every push.
-_place = lru_cache(maxsize=1024)(Place)
+place_of = lru_cache(maxsize=1024)(Place)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,20 +86,26 @@ class Wish:
         """
         zone = place.zone if place.zone in counted or (self.same_zone and place.zone in self.zones) else ""
         node = place.node if (self.same_node or self.node_only) and place.node in self.nodes else ""
-        return _place(zone, node)
+        return place_of(zone, node)
 
     def view(self, assignment: Assignment, place: Place) -> Assignment:
         """The assignment with what is near first; without change for a client of which nobody knows where it is."""
         if self.node_only:
-            return _kept(assignment, lambda endpoint: bool(place.node) and place.node == self._near(endpoint).on)
+            return _kept(assignment, lambda endpoint: bool(place.node) and place.node == self.nearness(endpoint).on)
         tests: list[Test] = []
         if self.same_node and place.node:
-            tests.append(lambda endpoint: place.node in self._near(endpoint).nodes)
+            tests.append(lambda endpoint: place.node in self.nearness(endpoint).nodes)
         if self.same_zone and place.zone:
-            tests.append(lambda endpoint: place.zone in self._near(endpoint).zones)
+            tests.append(lambda endpoint: place.zone in self.nearness(endpoint).zones)
         return _ranked(assignment, tests) if tests else assignment
 
-    def _near(self, endpoint: Endpoint) -> Near:
+    def nodes_of(self, endpoint: Endpoint) -> Iterable[str]:
+        """The Nodes for whose clients an endpoint comes before others."""
+        near = self.nearness(endpoint)
+        return filter(None, (near.on,) if self.node_only else near.nodes)
+
+    def nearness(self, endpoint: Endpoint) -> Near:
+        """For whom an endpoint is near."""
         return self.near.get(endpoint.identity, _NEAR_NOBODY)
 
 
@@ -118,7 +124,7 @@ def near(endpoint: SliceEndpoint, zone: str) -> Near:
 
 def _kept(assignment: Assignment, test: Test) -> Assignment:
     # What comes after the service itself, its policy asked for in so many words.
-    groups = [group if group.priority else _part(group, test) for group in assignment.localities]
+    groups = [group if group.priority else part_of(group, test) for group in assignment.localities]
     return replace(assignment, localities=_dense(groups))
 
 
@@ -128,10 +134,10 @@ def _ranked(assignment: Assignment, tests: Iterable[Test]) -> Assignment:
     later = [group for group in assignment.localities if group.priority > 0]
     levels: list[list[LocalityEndpoints]] = []
     for test in tests:
-        chosen = [_part(group, test) for group in rest]
+        chosen = [part_of(group, test) for group in rest]
         if any(endpoint.health is Health.HEALTHY for group in chosen for endpoint in group.endpoints):
             levels.append(chosen)
-            rest = [_part(group, _other_than(test)) for group in rest]
+            rest = [part_of(group, _other_than(test)) for group in rest]
     levels.append(rest)
     ranked = [replace(group, priority=rank) for rank, level in enumerate(levels) for group in level]
     moved = [replace(group, priority=group.priority + len(levels) - 1) for group in later]
@@ -142,7 +148,8 @@ def _other_than(test: Test) -> Test:
     return lambda endpoint: not test(endpoint)
 
 
-def _part(group: LocalityEndpoints, test: Test) -> LocalityEndpoints:
+def part_of(group: LocalityEndpoints, test: Test) -> LocalityEndpoints:
+    """The endpoints of a locality that pass; it weighs as many as are healthy, and what is whole stays as it is."""
     endpoints = tuple(filter(test, group.endpoints))
     if len(endpoints) == len(group.endpoints):
         return group

@@ -2,6 +2,8 @@
 
 import ipaddress
 from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from functools import lru_cache
 from typing import Any
 
 from google.protobuf.message import DecodeError
@@ -9,6 +11,7 @@ from google.protobuf.message import DecodeError
 from ..errors import ProtocolError
 from ..model import Assignment, Endpoint, Health, Labels, Locality, LocalityEndpoints
 from . import messages
+from .wire import delimited, varint
 
 METADATA_KEY = "trimtab.dev"
 """Key of the endpoint metadata that only Trimtab clients read."""
@@ -20,6 +23,10 @@ _TO_WIRE = {
     Health.DRAINING: messages.HealthStatus["DRAINING"].number,
     Health.UNHEALTHY: messages.HealthStatus["UNHEALTHY"].number,
 }
+_LB_ENDPOINTS = 2
+"""Number of LocalityLbEndpoints.lb_endpoints."""
+_ENDPOINTS_KEY = b"\x12"
+"""Number 2 of ClusterLoadAssignment, `endpoints`, before something of a length."""
 # UNKNOWN counts as healthy; TIMEOUT and DEGRADED are skipped, as gRPC does (gRFC A27).
 _FROM_WIRE = defaultdict(
     lambda: Health.UNHEALTHY,
@@ -43,6 +50,40 @@ def encode_body(assignment: Assignment) -> bytes:
         locality.locality.sub_zone = group.locality.sub_zone
         for endpoint in group.endpoints:
             _encode_endpoint(endpoint, locality.lb_endpoints.add())
+    return bytes(message.SerializeToString(deterministic=True))
+
+
+def encode_endpoints(endpoints: Iterable[Endpoint]) -> Iterator[bytes]:
+    """Each endpoint apart, as `encode_locality` joins them."""
+    for endpoint in endpoints:
+        message = messages.LbEndpoint()
+        _encode_endpoint(endpoint, message)
+        yield delimited(_LB_ENDPOINTS, message.SerializeToString(deterministic=True))
+
+
+def encode_locality(
+    locality: Locality, weight: int, priority: int, endpoints: Sequence[bytes | memoryview]
+) -> tuple[bytes | memoryview, ...]:
+    """One locality as `encode_body` has it, in pieces to be joined: what it says is endpoints encoded before, however many."""
+    place, standing = _encode_place(locality), _encode_standing(weight, priority)
+    size = len(place) + sum(map(len, endpoints)) + len(standing)
+    return (_ENDPOINTS_KEY, varint(size), place, *endpoints, standing)
+
+
+@lru_cache(maxsize=1024)
+def _encode_place(locality: Locality) -> bytes:
+    message = messages.LocalityLbEndpoints()
+    message.locality.SetInParent()
+    message.locality.region = locality.region
+    message.locality.zone = locality.zone
+    message.locality.sub_zone = locality.sub_zone
+    return bytes(message.SerializeToString(deterministic=True))
+
+
+@lru_cache(maxsize=1024)
+def _encode_standing(weight: int, priority: int) -> bytes:
+    message = messages.LocalityLbEndpoints(priority=priority)
+    message.load_balancing_weight.value = weight
     return bytes(message.SerializeToString(deterministic=True))
 
 

@@ -30,6 +30,8 @@ def _enum(name: str) -> Any:
 # Any: classes made at run time have no static type. The codecs are the only users, and tests check them against the
 # real Envoy messages.
 ClusterLoadAssignment: Any = _message("envoy.config.endpoint.v3.ClusterLoadAssignment")
+LocalityLbEndpoints: Any = _message("envoy.config.endpoint.v3.LocalityLbEndpoints")
+LbEndpoint: Any = _message("envoy.config.endpoint.v3.LbEndpoint")
 HealthStatus: Any = _enum("envoy.config.core.v3.HealthStatus")
 
 DeltaDiscoveryRequest: Any = _message("envoy.service.discovery.v3.DeltaDiscoveryRequest")

@@ -17,6 +17,11 @@ def assignment_version(assignment: Assignment) -> str:
     return _digest(repr(groups))
 
 
+def endpoints_version(endpoints: Iterable[Endpoint]) -> str:
+    """The version of endpoints alone, in any order."""
+    return _digest(repr(sorted(map(_endpoint_key, endpoints))))
+
+
 def combined_version(versions: Iterable[tuple[str, str]]) -> str:
     """The version of a set of named resources, from their names and versions in any order."""
     return _digest(repr(sorted(versions)))
