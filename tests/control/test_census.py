@@ -90,3 +90,12 @@ def test_the_published_shares_stay_near_the_truth(events: list[tuple[bool, str]]
             slack = max(1.0, 0.05 * len(present)) + 0.02 * len(present) + 1e-9
             scale = len(present) / sum(shares.values())
             assert all(abs(present.count(z) - shares.get(z, 0) * scale) <= slack for z in "abc")
+
+
+def test_counts_that_were_asked_for_stay_as_they_were() -> None:
+    taken = census("aab")
+    counts = taken.counts(SERVICE)
+    taken.joined(SERVICE, "c")
+    assert counts == {"a": 2, "b": 1}
+    assert taken.clients(SERVICE) == 4
+    assert taken.clients("other") == 0

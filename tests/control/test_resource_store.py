@@ -18,7 +18,7 @@ from trimtab.xds.assignment import decode_assignment
 from trimtab.xds.dialect import Dialect
 from trimtab.xds.discovery import ClientNode
 from trimtab.xds.resource import Audience, Resource
-from trimtab.xds.resource_type import CLUSTERS, ENDPOINTS, LISTENERS
+from trimtab.xds.resource_type import CENSUS, CLUSTERS, ENDPOINTS, LISTENERS
 from trimtab.xds.wire import text
 
 PAYMENTS = "payments.prod:8080"
@@ -239,3 +239,28 @@ def test_what_a_client_says_is_kept_only_as_far_as_it_may_mean_something() -> No
 
 class Name(str):
     """Text of which one can tell whether anybody keeps it."""
+
+
+def test_a_client_that_is_counted_leaves_at_hand_what_others_in_its_place_are_told() -> None:
+    made = ResourceStore(catalog := Catalog(), census := Census())
+    made.apply(catalog.apply([service(), endpoint_slice(endpoint("10.0.0.1"))], ()))
+    audience = Audience(zone="a")
+    told = made.get(ENDPOINTS, "payments.prod:8080", audience)
+    made.recounted("payments.prod:8080", shares_changed=census.joined("payments.prod:8080", "a"))
+    assert told is not None
+    assert list(made._told.values()) == [told]
+
+
+def test_who_follows_the_census_hears_of_every_client_by_wildcard_and_by_name() -> None:
+    made = ResourceStore(catalog := Catalog(), census := Census())
+    made.apply(catalog.apply([service()], ()))
+    everything, named = list[object](), list[object]()
+    made.watch_all(CENSUS, everything.append)
+    subject = made.subject(CENSUS, "payments.prod:8080", Audience())
+    assert subject is not None
+    made.watch(subject, named.append)
+    made.recounted("payments.prod:8080", shares_changed=census.joined("payments.prod:8080", "a"))
+    assert everything == named == [subject]
+    made.unwatch_all(CENSUS, everything.append)
+    made.recounted("payments.prod:8080", shares_changed=census.joined("payments.prod:8080", "a"))
+    assert named == [subject, subject]

@@ -38,6 +38,9 @@ class _Service:
     shares: Mapping[str, int] | None = None
 
     def total(self) -> Counter[str]:
+        """Clients of all replicas by zone; not to be changed."""
+        if not self.peers:
+            return self.own
         return sum((Counter(said.clients) for said in self.peers.values()), self.own)
 
 
@@ -87,7 +90,11 @@ class Census:
 
     def counts(self, service: str) -> Mapping[str, int]:
         """Clients per zone of all replicas as they are now; clients of unknown zone under an empty string."""
-        return self._services[service].total() if service in self._services else {}
+        return dict(self._services[service].total()) if service in self._services else {}
+
+    def clients(self, service: str) -> int:
+        """How many clients a service has, of all replicas."""
+        return sum(self._services[service].total().values()) if service in self._services else 0
 
     def shares(self, service: str) -> Mapping[str, int] | None:
         """Published shares of the zones in sixtieths; None while they are not known."""
@@ -110,7 +117,9 @@ class Census:
         return (service for service in self._services if service not in self._abandoned)
 
     def _known(self, service: str) -> _Service:
-        return self._services.setdefault(service, _Service())
+        if (known := self._services.get(service)) is None:
+            known = self._services[service] = _Service()
+        return known
 
     def _settle(self, service: str) -> bool:
         """Bring the published shares up to date. True: they changed."""
@@ -121,6 +130,8 @@ class Census:
         return known.shares != before
 
     def _shares(self, known: _Service, total: Counter[str]) -> Mapping[str, int] | None:
+        if not known.peers and not self._warm:
+            return known.shares
         senior = min((replica for replica, said in known.peers.items() if said.shares), default=None)
         if senior is not None and (known.shares is None or senior < self.replica):
             return known.peers[senior].shares

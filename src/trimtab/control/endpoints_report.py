@@ -18,8 +18,8 @@ from .census import Census
 from .explain import LeftOut, Origin, Source, kept, left_out, origins, sources
 from .gate import Refused, gate
 from .passthrough import dns_target
-from .published import Subset
 from .resource_store import ResourceStore
+from .subsets import Subset
 
 
 class EndpointReport(Struct, frozen=True):

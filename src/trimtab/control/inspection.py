@@ -16,10 +16,10 @@ from ..xds.version import assignment_version
 from .catalog import Catalog, ServicePort
 from .census import Census
 from .endpoints_report import EndpointsReport, endpoints_report
-from .published import Subset
 from .resource_store import ResourceStore
 from .session import Session
 from .status import ClientStatus, Problems, Status, clients_status
+from .subsets import Subset
 
 
 class ServiceReport(Struct, frozen=True):

@@ -9,7 +9,7 @@ from dataclasses import replace
 from ..model import Policy
 from ..xds.cluster import DnsTarget
 from .join import ServicePort
-from .published import Subset
+from .subsets import Subset
 
 
 def told_policy(port: ServicePort) -> Policy:

@@ -2,20 +2,22 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import lru_cache
 
 from ..balance.zone_view import zone_view
-from ..model import Assignment, ServiceRef
+from ..model import Assignment, Policy, ServiceRef
 from ..xds.assignment import encode_body
+from ..xds.cluster import DnsTarget, encode_cluster
+from ..xds.dialect import Dialect
 from ..xds.resource import Resource
-from ..xds.version import assignment_version
+from ..xds.version import assignment_version, content_version
 from .catalog import ServicePort
 from .last_resort import last_resort
 from .node_views import NodeViews
-from .subsets import subsets
+from .passthrough import dns_target, told_policy
+from .subsets import Subset, subsets
 from .wishes import Place
 
-Subset = tuple[str, str]
-"""Key and value of a Pod label."""
 Shares = Mapping[str, int]
 """Shares of the client zones, as the census publishes them."""
 
@@ -29,6 +31,7 @@ class Published:
         # Both are kept for labels that endpoints have: clients may ask for any, and must not fill memory by it.
         self._subsets: dict[str, Mapping[str, Assignment]] = {}
         self._views: dict[Subset | None, dict[Place, Resource]] = {}
+        self._clusters: dict[Dialect, Resource] = {}
         self._node_views: dict[Subset | None, NodeViews] = {}
 
     def assignment(self, subset: Subset | None, place: Place | None, shares: Shares | None) -> Assignment:
@@ -64,6 +67,17 @@ class Published:
                 self._views.setdefault(subset, views)[place] = resource
         return resource
 
+    def cluster(self, subset: Subset | None, dialect: Dialect) -> Resource:
+        """How clients of one kind are told to balance it."""
+        if subset is not None:
+            return self._cluster(subset, dialect)
+        if (found := self._clusters.get(dialect)) is None:
+            found = self._clusters[dialect] = self._cluster(None, dialect)
+        return found
+
+    def _cluster(self, subset: Subset | None, dialect: Dialect) -> Resource:
+        return _cluster(told_policy(self.port), dialect, self.port.http2, dns_target(self.port, subset))
+
     def forget(self, subset: Subset | None) -> None:
         """The shares of the clients of a subset changed."""
         self._views.pop(subset, None)
@@ -96,3 +110,10 @@ class Published:
             if parts:
                 self._subsets[key] = parts
         return parts
+
+
+@lru_cache(maxsize=1024)
+def _cluster(policy: Policy, dialect: Dialect, http2: bool, external: DnsTarget | None) -> Resource:
+    body = encode_cluster(policy, dialect, http2=http2, target=external)
+    # What finds its endpoints here keeps the version it had before there was anything else.
+    return Resource(content_version(policy, dialect.value, http2, *((external,) if external else ())), body)

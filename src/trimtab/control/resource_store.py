@@ -9,8 +9,7 @@ from types import MappingProxyType
 import structlog
 
 from ..errors import TargetError
-from ..model import Assignment, Policy, ServiceRef
-from ..xds.cluster import DnsTarget, encode_cluster
+from ..model import Assignment, ServiceRef
 from ..xds.dialect import Dialect
 from ..xds.discovery import ClientNode
 from ..xds.listener import encode_listener
@@ -25,11 +24,11 @@ from .client_node import client_node
 from .client_zone import client_zone
 from .fallback import Fallbacks
 from .gate import Refused, gate
-from .passthrough import dns_target, told_policy
 from .progress import Progress
-from .published import Published, Shares, Subset
+from .published import Published, Shares
 from .references import ServiceKey
 from .seats import Seats
+from .subsets import Subset
 from .wishes import Place, place_of
 
 log = structlog.get_logger(__name__)
@@ -140,9 +139,12 @@ class ResourceStore:
 
     def recounted(self, service: str, *, shares_changed: bool) -> None:
         """The clients of a service were counted anew, and maybe the shares published from that changed."""
-        self.announce((_Counted(service),))
-        if self._seats.count(service, sum(self._census.counts(service).values())):
-            self.announce([_Seated(service, client) for client in self._seats.clients(service)])
+        counted = _Counted(service)
+        # Who follows thousands of services is counted in each, and mostly there is no other replica to hear of it.
+        if CENSUS in self._watchers_of_all or counted in self._watchers:
+            self._tell((counted,))
+        if self._seats.count(service, self._census.clients(service)):
+            self._tell([_Seated(service, client) for client in self._seats.clients(service)])
         if shares_changed:
             self.census_changed(service)
 
@@ -182,6 +184,10 @@ class ResourceStore:
         """Tell whoever follows any of `subjects`."""
         self._told.clear()
         self._told_size = 0
+        self._tell(subjects)
+
+    def _tell(self, subjects: Iterable[Hashable]) -> None:
+        """The same of what makes no difference to endpoints."""
         for subject in subjects:
             for watcher, known_as in (*self._watchers.get(subject, _NOBODY).items(), *self._followers_of_all(subject)):
                 watcher(known_as)
@@ -292,8 +298,7 @@ class ResourceStore:
                 return None
             return published.resource(subset, place_of(audience.zone, audience.node), self._shares)
         if type_url == CLUSTERS:
-            port = published.port
-            return _cluster(told_policy(port), audience.dialect, port.http2, dns_target(port, subset))
+            return published.cluster(subset, audience.dialect)
         # An Envoy has listeners of its own, and takes no API listener but one in its bootstrap.
         wanted = type_url == LISTENERS and audience.dialect is not Dialect.ENVOY
         return _listener(name) if wanted else None
@@ -318,10 +323,14 @@ class ResourceStore:
         """The service port, or its subset, that a name means, whatever form it has; None: it is not served."""
         service, subset = _meaning(name, audience.namespace)
         published = None if service is None else self._published.get(service)
-        return None if published is None else replace(published.port.ref, subset=subset)
+        return None if published is None else _with_subset(published.port.ref, subset)
 
     def _shares(self, port: ServiceRef, subset: Subset | None) -> Shares | None:
-        return self._census.shares(str(replace(port, subset=subset)))
+        return self._census.shares(str(_with_subset(port, subset)))
+
+
+def _with_subset(port: ServiceRef, subset: Subset | None) -> ServiceRef:
+    return port if subset is None else replace(port, subset=subset)
 
 
 def _meaning(name: str, namespace: str) -> tuple[ServiceRef | None, Subset | None]:
@@ -342,13 +351,6 @@ def _meant(name: str, namespace: str) -> tuple[ServiceRef, Subset | None]:
 def _dotted(service: ServiceKey) -> str:
     namespace, name = service
     return f"{name}.{namespace}"
-
-
-@lru_cache(maxsize=1024)
-def _cluster(policy: Policy, dialect: Dialect, http2: bool, external: DnsTarget | None) -> Resource:
-    body = encode_cluster(policy, dialect, http2=http2, target=external)
-    # What finds its endpoints here keeps the version it had before there was anything else.
-    return Resource(content_version(policy, dialect.value, http2, *((external,) if external else ())), body)
 
 
 @lru_cache(maxsize=16_384)

@@ -6,6 +6,9 @@ from dataclasses import replace
 
 from ..model import Assignment, Endpoint, Health, LocalityEndpoints
 
+Subset = tuple[str, str]
+"""Key and value of a Pod label."""
+
 
 def subsets(assignment: Assignment, key: str) -> Mapping[str, Assignment]:
     """The endpoints that have the label `key`, by its value. Localities weigh what they have in the subset.
