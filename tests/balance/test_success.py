@@ -1,6 +1,6 @@
 """Failures in a row: when a node is taken to be down, how seldom it is called then, and how it comes back."""
 
-from math import log
+from math import e, log
 
 import pytest
 
@@ -8,6 +8,7 @@ from tests.balance import fleet
 from tests.balance.virtual import Answer, World, steady, world
 from trimtab.balance import Connectivity, Node, Outcome, Pick, strategies
 from trimtab.balance.feedback import Feedback
+from trimtab.balance.success import recover
 from trimtab.model import Assignment, Locality, LocalityEndpoints, OutlierDetection, Policy, SuccessRate
 
 every_strategy = pytest.mark.parametrize("name", sorted(strategies()))
@@ -109,6 +110,27 @@ def test_a_node_that_is_not_called_is_as_good_as_new_after_minutes() -> None:
     shop.balancer.refresh()
     assert nodes[0].success == 1.0
     assert nodes[0].failure_run is None
+
+
+@pytest.mark.parametrize("settings", [SETTINGS, SuccessRate(recovery_s=0.1, floor=0.0001)])
+def test_nor_do_days_without_any_call_matter_to_a_client_that_knew_a_node_to_be_down(settings: SuccessRate) -> None:
+    shop, nodes = world(3, Policy(success_rate=settings))
+    for _ in range(5):
+        Pick(nodes[0], shop.now).done(Outcome("UNAVAILABLE"))
+    assert nodes[0].success < 0.1
+    shop.now += 7 * 86_400.0
+    assert min(shop.run(10.0, 100.0, STEADY).values()) > 250
+    assert nodes[0].success == 1.0
+
+
+def test_a_thread_that_read_the_clock_before_another_takes_nothing_from_a_node() -> None:
+    settings = SuccessRate(recovery_s=0.1)
+    (node,) = fleet.nodes(1)
+    node.success, node.success_at = settings.floor, 1000.1
+    recover(node, 1000.0, settings)
+    assert node.success == pytest.approx(settings.floor)
+    recover(node, 1000.2, settings)
+    assert node.success == pytest.approx(1 - (1 - settings.floor) / e)
 
 
 def test_the_highest_floor_leaves_everybody_a_full_share() -> None:

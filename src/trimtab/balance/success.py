@@ -45,7 +45,8 @@ class FailureRun:
         """What follows for the node's share."""
         if self.likelihood >= 1.0:
             return self.average
-        grown = exp(log(settings.floor) * (self.known_at - now) / (_REGAINED * settings.recovery_s))
+        regained = min(1.0, (now - self.known_at) / (_REGAINED * settings.recovery_s))
+        grown = exp(-log(settings.floor) * regained)
         return max(settings.floor, min(self.average, self.likelihood * grown))
 
 
@@ -104,7 +105,8 @@ def recover(node: Node, now: float, settings: SuccessRate) -> None:
     seconds: seldom where calls are few, soon where they are many, and about once a minute however few they are. Before the floor
     is reached it is sooner, with the likelihood in its place: the return from a short outage is found soon.
     """
-    kept = exp((node.success_at - now) / settings.recovery_s)
+    # Another thread may have read the clock later and been here before.
+    kept = exp(min(0.0, node.success_at - now) / settings.recovery_s)
     if (run := node.failure_run) is not None:
         run.average = 1.0 - (1.0 - run.average) * kept
         node.success = run.success(now, settings)
@@ -112,7 +114,7 @@ def recover(node: Node, now: float, settings: SuccessRate) -> None:
         node.success = 1.0 - (1.0 - node.success) * kept
     if node.success > _AS_GOOD_AS_NEW:
         node.success, node.failure_run = 1.0, None
-    node.success_at = now
+    node.success_at = max(node.success_at, now)
 
 
 _AS_GOOD_AS_NEW = 0.999
