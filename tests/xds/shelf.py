@@ -73,6 +73,12 @@ class SotwClient:
         )
         self.stream.receive(request.serialize(), next(self._clock))
 
+    def subscribe(self, *names: str) -> None:
+        """Ask for these and acknowledge the one response: from here on only what is new is sent."""
+        self.ask(*names)
+        self.response()
+        self.ask(*names)
+
     def changed(self, *names: str) -> None:
         for name in names:
             self.stream.changed(subject(name), next(self._clock))

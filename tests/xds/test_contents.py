@@ -10,9 +10,7 @@ PAYMENTS = "payments.default:8080"
 def test_streams_that_follow_one_resource_get_the_same_bytes_with_their_own_nonce() -> None:
     shelf = Shelf(PAYMENTS)
     early, late = SotwClient(shelf), SotwClient(shelf)
-    early.ask(PAYMENTS)
-    early.response()
-    early.ask(PAYMENTS)
+    early.subscribe(PAYMENTS)
     shelf.put(PAYMENTS, "2")
     early.changed(PAYMENTS)
     late.ask(PAYMENTS)

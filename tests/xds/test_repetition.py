@@ -62,9 +62,7 @@ def test_fields_in_another_order_are_no_repetition() -> None:
 
 def test_an_ack_that_repeats_the_subscription_is_not_decoded(monkeypatch: pytest.MonkeyPatch) -> None:
     client = SotwClient(Shelf(A, B))
-    client.ask(A, B)
-    client.response()
-    client.ask(A, B)
+    client.subscribe(A, B)
     client.shelf.put(A, "2")
     client.changed(A)
     client.response()

@@ -16,9 +16,7 @@ def client() -> SotwClient:
 
 def test_clusters_are_removed_by_their_absence() -> None:
     client = SotwClient(Shelf(A, B), CLUSTERS)
-    client.ask(A, B)
-    client.response()
-    client.ask(A, B)
+    client.subscribe(A, B)
     client.shelf.drop(A)
     client.changed(A)
     assert names(client.response()) == [B]
@@ -35,9 +33,7 @@ def test_the_last_cluster_is_removed_by_an_empty_response() -> None:
 
 
 def test_endpoints_are_withdrawn_by_an_empty_assignment(client: SotwClient) -> None:
-    client.ask(A)
-    client.response()
-    client.ask(A)
+    client.subscribe(A)
     client.shelf.drop(A)
     client.changed(A)
     (resource,) = client.response().resources
@@ -59,18 +55,14 @@ def test_a_name_that_means_nothing_is_answered_once_with_an_error(client: SotwCl
 
 
 def test_a_missing_resource_is_sent_when_it_springs_to_life(client: SotwClient) -> None:
-    client.ask("late.default:80")
-    client.response()
-    client.ask("late.default:80")
+    client.subscribe("late.default:80")
     client.shelf.put("late.default:80", "1")
     client.changed("late.default:80")
     assert names(client.response()) == ["late.default:80"]
 
 
 def test_a_removed_resource_is_sent_when_it_comes_back(client: SotwClient) -> None:
-    client.ask(A)
-    client.response()
-    client.ask(A)
+    client.subscribe(A)
     client.shelf.drop(A)
     client.changed(A)
     client.response()
@@ -97,9 +89,7 @@ def test_removals_come_last_and_in_the_opposite_order(client: SotwClient) -> Non
 
 
 def test_endpoints_that_are_gone_wait_for_those_that_changed(client: SotwClient) -> None:
-    client.ask(A, B)
-    client.response()
-    client.ask(A, B)
+    client.subscribe(A, B)
     client.shelf.drop(A)
     client.shelf.put(B, "2")
     client.changed(A, B)
@@ -110,9 +100,7 @@ def test_endpoints_that_are_gone_wait_for_those_that_changed(client: SotwClient)
 
 def test_a_response_that_holds_everything_says_at_once_what_is_gone() -> None:
     client = SotwClient(Shelf(A, B), CLUSTERS)
-    client.ask(A, B)
-    client.response()
-    client.ask(A, B)
+    client.subscribe(A, B)
     client.shelf.drop(A)
     client.shelf.put(B, "2")
     client.changed(A, B)
@@ -122,9 +110,7 @@ def test_a_response_that_holds_everything_says_at_once_what_is_gone() -> None:
 
 
 def test_what_is_gone_and_asked_for_again_is_answered_at_once(client: SotwClient) -> None:
-    client.ask(A, B)
-    client.response()
-    client.ask(A, B)
+    client.subscribe(A, B)
     client.shelf.drop(A)
     client.changed(A)
     client.ask(A, B, nonce=client.last.nonce)
@@ -132,9 +118,7 @@ def test_what_is_gone_and_asked_for_again_is_answered_at_once(client: SotwClient
 
 
 def test_removals_are_put_off_once_however_much_keeps_changing(client: SotwClient) -> None:
-    client.ask(A, B)
-    client.response()
-    client.ask(A, B)
+    client.subscribe(A, B)
     client.shelf.drop(A)
     for version in "23":
         client.shelf.put(B, version)

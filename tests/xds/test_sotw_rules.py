@@ -149,27 +149,21 @@ def test_an_unsubscribed_resource_is_sent_again_when_it_is_subscribed_again(clie
 @pytest.mark.parametrize("type_url", [CLUSTERS, LISTENERS])
 def test_a_response_of_clusters_or_listeners_holds_all_that_is_subscribed(type_url: str) -> None:
     client = SotwClient(Shelf(A, B, C), type_url)
-    client.ask(A, B)
-    client.response()
-    client.ask(A, B)
+    client.subscribe(A, B)
     client.shelf.put(A, "2")
     client.changed(A)
     assert sorted(names(client.response())) == [A, B]
 
 
 def test_a_response_of_endpoints_holds_only_what_changed(client: SotwClient) -> None:
-    client.ask(A, B)
-    client.response()
-    client.ask(A, B)
+    client.subscribe(A, B)
     client.shelf.put(A, "2")
     client.changed(A)
     assert names(client.response()) == [A]
 
 
 def test_what_was_unsubscribed_before_it_could_be_sent_is_not_sent(client: SotwClient) -> None:
-    client.ask(A, B)
-    client.response()
-    client.ask(A, B)
+    client.subscribe(A, B)
     client.shelf.put(B, "2")
     client.changed(B)
     client.ask(A)
@@ -202,9 +196,7 @@ def test_what_exists_is_answered_without_waiting_for_what_does_not(client: SotwC
 
 
 def test_a_burst_of_changes_becomes_one_response_with_the_newest_state(client: SotwClient) -> None:
-    client.ask(A, B)
-    client.response()
-    client.ask(A, B)
+    client.subscribe(A, B)
     client.shelf.put(A, "2")
     client.changed(A)
     first = client.response()
@@ -219,9 +211,7 @@ def test_a_burst_of_changes_becomes_one_response_with_the_newest_state(client: S
 
 
 def test_a_change_back_to_what_the_client_has_is_not_sent(client: SotwClient) -> None:
-    client.ask(A)
-    client.response()
-    client.ask(A)
+    client.subscribe(A)
     client.shelf.put(A, "2")
     client.shelf.put(A, "1")
     client.changed(A)

@@ -78,9 +78,7 @@ def test_a_name_beside_the_star_is_followed_alone_once_the_star_is_given_up() ->
 
 def test_who_asked_for_everything_is_told_of_no_missing_resource() -> None:
     client = SotwClient(Shelf(A, B), CLUSTERS)
-    client.ask("*")
-    client.response()
-    client.ask("*")
+    client.subscribe("*")
     client.shelf.drop(B)
     client.changed(B)
     response = client.response()
