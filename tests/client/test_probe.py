@@ -31,15 +31,8 @@ async def _next(stream: Any) -> Any:
     return await anext(aiter(stream))
 
 
-def node_of(backend: Backend, channel: AnyChannel) -> Node:
-    (node,) = (node for node in channel.cluster.nodes if node.endpoint.port == backend.port)
-    return node
-
-
-@pytest.mark.parametrize("heard", [by_reading, by_iterating])
-def test_a_stream_that_has_begun_to_answer_proves_its_endpoint(
-    world: World, ads: AdsServer, backends: Backends, heard: Callable[[World, Call], Any]
-) -> None:
+def newcomer(world: World, ads: AdsServer, backends: Backends) -> tuple[AnyChannel, Node]:
+    """A channel with a backend that has answered, and the node of one that is connected and has not."""
     old, new = backends(2)
     assign(ads, [old])
     channel = world.open(ads, policy=Policy("least_request"))
@@ -47,8 +40,16 @@ def test_a_stream_that_has_begun_to_answer_proves_its_endpoint(
     assert world.call(channel, "unary_unary", b"hello") == [b"hello"]
     assign(ads, [old, new])
     eventually(lambda: len(channel.cluster.nodes) == 2)
-    probed = node_of(new, channel)
+    (probed,) = (node for node in channel.cluster.nodes if node.endpoint.port == new.port)
     eventually(lambda: probed.connectivity is Connectivity.READY)
+    return channel, probed
+
+
+@pytest.mark.parametrize("heard", [by_reading, by_iterating])
+def test_a_stream_that_has_begun_to_answer_proves_its_endpoint(
+    world: World, ads: AdsServer, backends: Backends, heard: Callable[[World, Call], Any]
+) -> None:
+    channel, probed = newcomer(world, ads, backends)
 
     def begin(count: int) -> list[Call]:
         return [world.begin(channel, "unary_stream", b"endless") for _ in range(count)]
@@ -72,15 +73,7 @@ def test_a_stream_that_has_begun_to_answer_proves_its_endpoint(
 
 
 def test_a_stream_that_fails_proves_nothing(world: World, ads: AdsServer, backends: Backends) -> None:
-    old, gone = backends(2)
-    assign(ads, [old])
-    channel = world.open(ads, policy=Policy("least_request"))
-    world.wait_ready(channel)
-    assert world.call(channel, "unary_unary", b"hello") == [b"hello"]
-    assign(ads, [old, gone])
-    eventually(lambda: len(channel.cluster.nodes) == 2)
-    probed = node_of(gone, channel)
-    eventually(lambda: probed.connectivity is Connectivity.READY)
+    channel, probed = newcomer(world, ads, backends)
     streams = [world.begin(channel, "stream_stream", b"slow") for _ in range(12)]
     assert probed.in_flight == 1
     for stream in streams:
