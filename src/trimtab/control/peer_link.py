@@ -162,6 +162,10 @@ class PeerLink:
         except (ProtocolError, asyncio.InvalidStateError) as error:
             # InvalidStateError: the stream ended while something was to be written.
             return str(error)
+        except Exception as error:
+            # Whatever it said, it may say something better next time: nobody else would connect to it again.
+            log.exception("what a peer said could not be taken in", peer=self.address, replica=self.replica)
+            return str(error) or type(error).__name__
 
     def _open(self) -> grpc.aio.Channel:
         if self._security is None:
@@ -175,10 +179,10 @@ class PeerLink:
         else:
             subscription, answer = self._read(data)
         self.replica = self.replica or subscription.speaker
-        self._backoff.reset()
         self._answered, self._reported = True, False
         if self.replica not in ("", self._own_replica):
             await subscription.tell(self.replica)
+        self._backoff.reset()
         if not self._silent:
             self.settled.set()
         return answer
