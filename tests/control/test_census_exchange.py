@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from trimtab.control import census as census_module
 from trimtab.control.census import Census
 from trimtab.xds.service_census import decode_census, encode_census
+from trimtab.xds.wire import text
 
 PAYMENTS = "payments.prod:8080"
 
@@ -24,7 +25,7 @@ def tell(speaker: Census, listener: Census, service: str = PAYMENTS) -> bool:
     """One replica tells another all it knows of a service. True: that changed what the other one publishes."""
     said = speaker.told(service)
     if said is not None:
-        _, said = decode_census(encode_census(said).body)
+        _, said = decode_census(text(1, service) + encode_census(said).body)
     return listener.heard(speaker.replica, service, said)
 
 

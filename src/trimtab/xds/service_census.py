@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
+from ..errors import ProtocolError, TargetError
+from ..model import ServiceRef
 from . import messages
 from .discovery import parse
 from .resource import Resource
@@ -36,4 +38,10 @@ def encode_census(census: ServiceCensus) -> Resource:
 def decode_census(data: bytes, version: str = "") -> tuple[str, ServiceCensus]:
     """A service and what is known of its clients. Raises ProtocolError."""
     message = parse(messages.ServiceCensus, data)
+    try:
+        ServiceRef.parse(message.service)
+    except TargetError as error:
+        raise ProtocolError(f"census of what is no service: {error}") from error
+    if message.shares and not all(message.shares.values()):
+        raise ProtocolError(f"census of {message.service!r}: a zone without a share")
     return message.service, ServiceCensus(message.replica, dict(message.clients), dict(message.shares))
