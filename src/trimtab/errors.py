@@ -54,7 +54,7 @@ class ProtocolError(TrimtabError, ValueError):
 
 
 class LimitExceeded(ProtocolError):
-    """A client asked for more on one stream than the control plane keeps for anybody."""
+    """A client asked for more on one stream, or one connection, than the control plane keeps for anybody."""
 
 
 class ForkError(TrimtabError, RuntimeError):

@@ -13,6 +13,7 @@ import pytest
 from tests.control.objects import endpoint, endpoint_slice, service
 from tests.control.xds_client import PATIENCE_S, XdsClient, addresses, until
 from tests.xds.envoy_messages import discovery_pb2
+from trimtab.control import allowance
 from trimtab.control.catalog import Catalog
 from trimtab.control.census import Census
 from trimtab.control.kubernetes import Object
@@ -134,6 +135,27 @@ async def test_who_asks_for_too_much_is_told_so_and_no_other_is_harmed(
         assert "more than 3 names" in await greedy.call.details()
         control.apply(endpoint_slice(endpoint("10.0.0.2")))
         assert addresses(await honest.response()) == {PAYMENTS: ["10.0.0.2"]}
+
+
+async def test_the_streams_of_one_connection_are_bounded_together(
+    control: Control, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(allowance, "NAMES_MAX", 5)
+    async with grpc.aio.insecure_channel(control.address) as channel, XdsClient(control.address, *"uvwxy") as other:
+        calls = []
+        for names in (("a", "b", "c"), ("d", "e", "f"), ("g", "h")):
+            call: Any = channel.stream_stream(f"/{EDS_SERVICE}/{STREAM_ENDPOINTS}")()
+            await call.write(DiscoveryRequest(ENDPOINTS, names).serialize())
+            calls.append(call)
+            if len(calls) == 2:
+                assert await call.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+                assert "more than 5 names on the streams of one connection" in await call.details()
+            else:
+                await call.read()
+        await other.response()
+        assert control.metrics.registry.get_sample_value("trimtab_xds_limits_exceeded_total") == 1
+        assert not calls[0].done()
+        assert not calls[2].done()
 
 
 async def test_a_client_that_closes_its_half_at_once_still_gets_what_it_asked_for(control: Control) -> None:

@@ -48,6 +48,11 @@ class Metrics:
             "Streams ended because the client broke the protocol.",
             registry=self.registry,
         )
+        self.limits_exceeded = Counter(
+            "trimtab_xds_limits_exceeded",
+            "Those of them that were ended because the client asked for more than is kept for anybody (docs/adr/0011).",
+            registry=self.registry,
+        )
 
     def observe(self, name: str, help_text: str, read: Callable[[], float]) -> None:
         """A metric that is read when it is scraped, so that keeping it costs nothing: a counter if it is called `…_total`, else a gauge."""

@@ -12,6 +12,7 @@ from ..xds.seat import HELD_KEY, decode_held
 from ..xds.server_stream import ServerStream, Wire
 from ..xds.sotw import StateOfTheWorld
 from ..xds.subscription import Subscription
+from .allowance import Allowance
 from .census import Census
 from .metrics import Metrics
 from .resource_store import ResourceStore
@@ -33,6 +34,7 @@ class Session:
     """Joins the sans-IO stream to the store. Everything happens in the event loop."""
 
     __slots__ = (
+        "_allowance",
         "_census",
         "_counted",
         "_generation",
@@ -44,6 +46,7 @@ class Session:
         "_says_more",
         "_seated",
         "_store",
+        "_taken",
         "_types",
         "_watched",
         "_watches_all",
@@ -54,8 +57,17 @@ class Session:
     )
 
     def __init__(
-        self, peer: str, wire: Wire, store: ResourceStore, census: Census, metrics: Metrics, *, only: str | None
+        self,
+        peer: str,
+        wire: Wire,
+        store: ResourceStore,
+        census: Census,
+        metrics: Metrics,
+        *,
+        only: str | None,
+        allowance: Allowance | None = None,
     ) -> None:
+        """`allowance` is that of the connection it is on; None: it has one of its own."""
         self.peer = peer
         self.opened_at = time.monotonic()
         self.stream = ServerStream(wire, store, only=only)
@@ -63,6 +75,9 @@ class Session:
         """Called when there may be something to say."""
         self._says_more = isinstance(wire, StateOfTheWorld)
         self._store = store
+        self._allowance = allowance or Allowance()
+        self._taken = (0, 0)
+        """Names and characters of them."""
         self._census = census
         self._metrics = metrics
         self._watched: set[Hashable] = set()
@@ -85,6 +100,10 @@ class Session:
         subscription = stream.receive(data, now)
         if self._generation != stream.generation:
             self._note_types(subscription)
+            self._take(
+                sum(len(each.names) for each in stream.subscriptions),
+                sum(each.size for each in stream.subscriptions),
+            )
             self._follow()
         if subscription.type_url == ENDPOINTS:
             # An ACK names thousands of services that were counted long ago.
@@ -128,6 +147,7 @@ class Session:
             self._recount(service, joined=False)
         for service in self._seated.values():
             self._store.leave_seat(service, self.stream.audience)
+        self._take(0, 0)
         self._seated = {}
         self._watched, self._meant, self._counted = set(), {}, Counter()
 
@@ -145,6 +165,11 @@ class Session:
             log.warning(
                 "a client asks for a type that is not served", node=self.stream.node.id, peer=self.peer, type=asked
             )
+
+    def _take(self, names: int, size: int) -> None:
+        names_before, size_before = self._taken
+        self._taken = (names, size)
+        self._allowance.take(names - names_before, size - size_before)
 
     def _follow(self) -> None:
         self._generation = self.stream.generation

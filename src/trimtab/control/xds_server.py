@@ -5,6 +5,7 @@ import contextlib
 import socket
 from collections.abc import AsyncIterator, Sequence
 from typing import Any
+from weakref import WeakValueDictionary
 
 import grpc
 import grpc.aio
@@ -23,6 +24,7 @@ from ..xds.resource_type import (
 )
 from ..xds.server_stream import Wire
 from ..xds.sotw import StateOfTheWorld
+from .allowance import Allowance
 from .arrivals import Arrivals
 from .census import Census
 from .certificates import Certificates
@@ -89,6 +91,8 @@ class XdsServer:
         self._metrics = metrics
         self._certificates = certificates
         self._arrivals = Arrivals() if certificates is None else certificates.arrivals
+        self._allowances = WeakValueDictionary[str, Allowance]()
+        """By connection, for as long as it has streams: two that are open have no address in common."""
         self._complete = asyncio.Event()
         self._draining = asyncio.Event()
         self._turn = Turn()
@@ -147,12 +151,23 @@ class XdsServer:
             await first_of(self._complete, self._draining)
             if not self._complete.is_set():
                 await context.abort(grpc.StatusCode.UNAVAILABLE, "shutting down before the first load was complete")
-            session = Session(context.peer(), wire, self._store, self._census, self._metrics, only=only)
+            peer = context.peer()
+            session = Session(
+                peer,
+                wire,
+                self._store,
+                self._census,
+                self._metrics,
+                only=only,
+                allowance=self._allowances.setdefault(peer, Allowance()),
+            )
             try:
                 with self._open(session):
                     await Conversation(session, context, self._turn, self._draining).hold()
             except ProtocolError as error:
                 self._metrics.protocol_errors.inc()
+                if isinstance(error, LimitExceeded):
+                    self._metrics.limits_exceeded.inc()
                 # It may repeat what the client sent, and clients accept no status beyond their limit of metadata.
                 why = str(error)[:_TEXT_TOLD]
                 log.warning("stream ended: the client broke the protocol", peer=session.peer, why=why)

@@ -101,6 +101,11 @@ class Subscription:
         """Versions by name, as last sent."""
         return {name: version for name, version in self._held.items() if version != _ABSENT}
 
+    @property
+    def size(self) -> int:
+        """Characters of all names."""
+        return self._size
+
     def subscribe(self, names: Iterable[str], everything: Iterable[str] = ()) -> None:
         """Follow `names`. Each is owed an answer, even if it was asked for and sent before.
 
