@@ -144,3 +144,4 @@ def test_held_seats_cross_the_wire_in_the_metadata_of_a_node() -> None:
     held = encode_held({"payments.prod:8080": Seat(7, 91), "shop/shard=7": Seat(0, 3)})
     assert decode_held(held) == {"payments.prod:8080": 7, "shop/shard=7": 0}
     assert decode_held("x y= =3 z=-1 w=²") == {}
+    assert decode_held(f"x={'9' * 5_000} y=7") == {"y": 7}

@@ -10,6 +10,8 @@ from .version import content_version
 
 HELD_KEY = "TRIMTAB_SEATS"
 """Key of the node's metadata: `SERVICE=INDEX` for each seat, separated by blanks."""
+_INDEX_DIGITS = 10
+"""A seat number has no more: it is a number of 32 bits."""
 
 
 def encode_seat(seat: Seat) -> Resource:
@@ -32,4 +34,8 @@ def encode_held(seats: Mapping[str, Seat]) -> str:
 def decode_held(text: str) -> dict[str, int]:
     """Seat numbers by service; what makes no sense is left out."""
     parts = (part.rpartition("=") for part in text.split())
-    return {service: int(index) for service, _, index in parts if service and index.isascii() and index.isdigit()}
+    return {service: int(index) for service, _, index in parts if service and _is_index(index)}
+
+
+def _is_index(text: str) -> bool:
+    return text.isascii() and text.isdigit() and len(text) <= _INDEX_DIGITS
