@@ -39,6 +39,8 @@ def test_without_a_body_nothing_is_known_any_more() -> None:
     "wrong",
     [
         {"uids": ["x", "y"]},
+        {"addresses": ["a" * 254]},
+        {"uids": ["x" * 254]},
         {"absent_until": []},
         {"ready_since": [math.nan]},
         {"absent_until": [math.inf]},

@@ -14,6 +14,8 @@ from .resource import Resource
 
 Identity = tuple[str, int, str]
 """Address, port and Pod uid (`model.Endpoint.identity`)."""
+_TEXT_MAX = 253
+"""Characters of an address or a uid: no object in Kubernetes has a longer name, and what is heard is kept."""
 
 
 class Sighting(NamedTuple):
@@ -57,6 +59,8 @@ def decode_readiness(data: bytes, version: str = "") -> tuple[str, ServiceReadin
     absent, since = message.absent_until, message.ready_since
     if len({len(column) for column in (addresses, ports, uids, absent, since)}) > 1:
         raise ProtocolError(f"readiness of {message.service!r}: columns of different length")
+    if any(len(said) > _TEXT_MAX for column in (addresses, uids) for said in column):
+        raise ProtocolError(f"readiness of {message.service!r}: an address or uid of more than {_TEXT_MAX} characters")
     # A sum is finite if all of it is.
     if not math.isfinite(sum(map(abs, absent)) + sum(map(abs, since))):
         raise ProtocolError(f"readiness of {message.service!r}: a time that is none")
