@@ -5,11 +5,13 @@ import random
 import pytest
 
 from tests.balance import fleet
-from tests.balance.virtual import REQUEST, steady, world
+from tests.balance.virtual import REQUEST, World, steady, world
 from trimtab.balance import Connectivity, Node, Outcome
+from trimtab.balance.candidates import Level
+from trimtab.balance.fair_shares import FairShares
 from trimtab.balance.quota import Rations
 from trimtab.balance.success import odds
-from trimtab.model import Policy
+from trimtab.model import Assignment, Health, Locality, LocalityEndpoints, Policy
 
 SLOW_START = 3600.0
 
@@ -23,10 +25,15 @@ def limited(count: int, ramp: float) -> tuple[list[Node], list[Node]]:
     return nodes[:10], nodes[10:]
 
 
+def deal(rations: Rations, nodes: list[Node]) -> None:
+    """To nodes that all take calls."""
+    rations.deal(nodes, lambda: FairShares(nodes, [Level(nodes)], {}))
+
+
 def test_a_node_without_credit_is_never_the_best() -> None:
     full, ramping = limited(2, 0.5)
     rations = Rations(random.Random(1))
-    rations.deal([*full, *ramping])
+    deal(rations, [*full, *ramping])
     rations.hold(ramping, anybody_else=True)
     assert all(node.score == float("inf") for node in ramping)
     turns = 0
@@ -48,7 +55,7 @@ def test_where_everybody_is_limited_nobody_is_held_back() -> None:
     for node in nodes:
         node.proven = False
     rations = Rations(random.Random(1))
-    rations.deal(nodes)
+    deal(rations, nodes)
     rations.hold(nodes, anybody_else=True)
     assert {node.score for node in nodes} == {float("inf")}
     rations.hold(nodes, anybody_else=False)
@@ -68,6 +75,46 @@ def test_newcomers_get_what_the_ramp_says(strategy: str, count: int, ramp: float
     assert sum(counts[node] for node in newcomers) / counts.total() == pytest.approx(fair, rel=0.1)
 
 
+@pytest.mark.parametrize("others", ["draining", "unreachable", "of a lower priority"])
+def test_a_newcomer_shares_calls_with_those_only_that_take_any(others: str) -> None:
+    idle = fleet.endpoints(30, Health.DRAINING if others == "draining" else Health.HEALTHY, start=100)
+
+    def groups(count: int) -> tuple[LocalityEndpoints, ...]:
+        found = (LocalityEndpoints(Locality(), fleet.endpoints(count)),)
+        return (*found, LocalityEndpoints(Locality("", "x"), idle, priority=int(others == "of a lower priority")))
+
+    shop = World(Policy(slow_start_s=SLOW_START, slow_start_min=0.3, zone="off"))
+    opened = shop.take_over(Assignment("shop", groups(10), clock_offset_s=0.0))
+    if others == "unreachable":
+        lost = [node for node in opened if node.endpoint in idle]
+        shop.balancer.connectivities_changed(dict.fromkeys(lost, Connectivity.TRANSIENT_FAILURE))
+    shop.run(5, 200, steady(0.01))
+    (newcomer,) = shop.take_over(Assignment("shop", groups(11), clock_offset_s=0.0))
+    shop.run(5, 200, steady(0.01))
+    counts = shop.run(60, 200, steady(0.01))
+    assert counts[newcomer] / counts.total() == pytest.approx(0.3 / 10.3, rel=0.1)
+
+
+@pytest.mark.parametrize("home", ["a", ""])
+def test_in_its_zone_a_newcomer_has_what_the_ramp_says(home: str) -> None:
+    def zones(count: int) -> Assignment:
+        endpoints = fleet.endpoints(count)
+        groups = (
+            LocalityEndpoints(Locality("", zone), endpoints[i::3], 9_998 if zone == home else 1)
+            for i, zone in enumerate("abc")
+        )
+        return Assignment("shop", tuple(groups), client_zone=home, clock_offset_s=0.0)
+
+    shop = World(Policy(slow_start_s=SLOW_START, slow_start_min=0.3))
+    known = shop.take_over(zones(12))
+    shop.run(5, 200, steady(0.01))
+    (newcomer,) = shop.take_over(zones(13))
+    shop.run(5, 200, steady(0.01))
+    counts = shop.run(120, 200, steady(0.01))
+    neighbours = sum(counts[node] for node in known[:4]) / 4
+    assert counts[newcomer] / neighbours == pytest.approx(0.3, rel=0.1)
+
+
 def test_a_key_whose_home_is_held_back_goes_on_to_the_next_node() -> None:
     shop, _ = world(4, Policy("consistent_hash", slow_start_s=SLOW_START))
     shop.run(1, 200, steady(0.01))
@@ -84,11 +131,11 @@ def test_who_is_proven_while_its_pick_is_taken_is_not_held_back_for_good() -> No
     node = newcomers[0]
     node.proven = False
     rations = Rations(random.Random(1))
-    rations.deal([*full, node])
+    deal(rations, [*full, node])
     # One thread takes the node's pick, and another hears its first answer before the first one says that it is held.
     node.proven, node.quota, node.held = True, None, True
     node.rescore()
-    rations.deal([*full, node])
+    deal(rations, [*full, node])
     assert node.score == 0.0
 
 
@@ -104,8 +151,8 @@ def test_a_first_answer_may_come_while_quotas_are_dealt(monkeypatch: pytest.Monk
 
     monkeypatch.setattr("trimtab.balance.quota.odds", odds_while_another_thread_hears_the_answer)
     rations = Rations(random.Random(1))
-    rations.deal([*full, node])
-    rations.deal([*full, node])
+    deal(rations, [*full, node])
+    deal(rations, [*full, node])
     assert node.quota is None
     assert node.score == 0.0
 

@@ -4,6 +4,7 @@ import logging
 import random
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
+from functools import partial
 
 from ..errors import TooManyRequests
 from ..model import Assignment, Health, Policy, Seat
@@ -13,6 +14,7 @@ from .changes import Changes
 from .choice import Choice
 from .cost import cost_of
 from .explain import Belonging
+from .fair_shares import FairShares
 from .feedback import Feedback
 from .newcomers import introduce
 from .node import Connectivity, Node
@@ -288,7 +290,6 @@ class Balancer:
         self._refreshed_at = now
         nodes = self._nodes.values()
         self._upkeep.renew(nodes, now, recount=changed)
-        self._rations.deal(nodes)
         self._zones.refresh(nodes, now)
         ejected = [node for node in nodes if node.ejected_until is not None]
         if changed or ejected != self._out:
@@ -372,10 +373,11 @@ class Balancer:
         if not levels:
             self._plan = self._published = None
             return
+        spread = self._zones.spread()
+        self._rations.deal(self._nodes.values(), partial(FairShares, self._nodes.values(), levels, spread))
         nodes = [node for level in levels for node in level.nodes]
         limited = [node for node in nodes if node.quota is not None]
         self._rations.hold(limited, anybody_else=len(limited) < len(nodes))
-        spread = self._zones.spread()
         # One list for each attribute: the fleet may be large, and most of the time nothing differs.
         shares = [node.share for node in nodes]
         factors = [node.factor for node in nodes]

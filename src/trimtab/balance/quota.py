@@ -6,10 +6,11 @@ Strategies compare loads, and a node that was just added or fails at once has no
 
 import itertools
 import random
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from heapq import heappop, heappush
 from math import inf
 
+from .fair_shares import FairShares
 from .node import Node
 from .success import odds
 
@@ -134,9 +135,9 @@ class Rations:
         node.held = True
         return True
 
-    def deal(self, nodes: Collection[Node]) -> None:
+    def deal(self, nodes: Collection[Node], fair_shares: Callable[[], FairShares]) -> None:
         """Grant quotas where they are needed, at rates that follow from everybody's shares."""
-        total = sum([node.share * node.ramp for node in nodes])
+        fair: FairShares | None = None
         for node in nodes:
             if node.ramp == 1.0 and node.success > _HARMLESS and node.proven:
                 # Held without a quota: another thread took its pick while a first answer took the quota away.
@@ -147,9 +148,9 @@ class Rations:
             # Read once: a first answer takes it away in any thread.
             if (quota := node.quota) is None:
                 node.quota = quota = Quota(next(self.turns), self._rng.random())
-            fair = node.endpoint.weight * node.ramp / total
+            fair = fair or fair_shares()
             most = odds(node.success)
-            quota.grant(fair * (most if node.ramp == 1.0 and node.proven else min(1.0, most)))
+            quota.grant(fair.of(node) * (most if node.ramp == 1.0 and node.proven else min(1.0, most)))
         self.open = {node for node in self.open.copy() if node.quota is not None}
         self._limited, self.due_turn = None, 0.0
 

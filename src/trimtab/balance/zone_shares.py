@@ -65,6 +65,14 @@ class Spread:
     shares: Mapping[str, float]
     """Where calls belong by zone, probes not counted."""
 
+    @property
+    def by_zone(self) -> Mapping[str, float]:
+        """Where calls go by zone, probes counted."""
+        found: dict[str, float] = {}
+        for part in self.parts:
+            found[part.zone] = found.get(part.zone, 0.0) + part.share
+        return found
+
 
 def spread(home: str, standings: Mapping[str, Standing], absent: str) -> Spread:
     """The spread of a client in `home` (empty: not known) over zones of which at least one has capacity.
