@@ -1,6 +1,5 @@
 """A control plane for tests of the client: a real gRPC server that sends what a test tells it to."""
 
-import queue
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -120,7 +119,8 @@ class AdsServer:
     def _push(self) -> None:
         self._version += 1
         for stream in self._streams:
-            stream.outbox.put(self._version)
+            stream.due = True
+        self._changed.notify_all()
 
     def _serve(self, requests: Iterator[bytes], context: grpc.ServicerContext) -> Iterator[bytes]:
         stream = _Stream()
@@ -132,9 +132,14 @@ class AdsServer:
             # It had ended before it began.
             self._gone(stream)
         threading.Thread(target=self._read, args=(requests, stream), daemon=True).start()
-        while (version := stream.outbox.get()) is not None:
+        while True:
             with self._changed:
+                self._changed.wait_for(lambda: stream.due or stream.gone)
+                if stream.gone:
+                    return
+                stream.due = False
                 stream.nonce += 1
+                version = self._version
                 policies = [self.policies[name] for name in stream.policy_names if name in self.policies]
                 resources = [self.resources[name] for name in stream.names if name in self.resources]
                 errors = [self.errors[name] for name in stream.names if name in self.errors]
@@ -152,13 +157,12 @@ class AdsServer:
                 with self._changed:
                     if request.type_url == CLUSTERS:
                         if request.names != stream.policy_names:
-                            stream.policy_names = request.names
-                            stream.outbox.put(self._version)
+                            stream.policy_names, stream.due = request.names, True
+                            self._changed.notify_all()
                         continue
                     self.requests.append(request)
-                    changed, stream.names = request.names != stream.names, request.names
-                    if changed:
-                        stream.outbox.put(self._version)
+                    if request.names != stream.names:
+                        stream.names, stream.due = request.names, True
                     self._changed.notify_all()
         except grpc.RpcError:
             pass
@@ -166,8 +170,8 @@ class AdsServer:
     def _gone(self, stream: "_Stream") -> None:
         with self._changed:
             self._streams.discard(stream)
+            stream.gone = True
             self._changed.notify_all()
-        stream.outbox.put(None)
 
 
 def _response(
@@ -178,7 +182,9 @@ def _response(
 
 class _Stream:
     def __init__(self) -> None:
-        self.outbox: queue.SimpleQueue[int | None] = queue.SimpleQueue()
         self.names: tuple[str, ...] = ()
         self.policy_names: tuple[str, ...] = ()
         self.nonce = 0
+        self.due = False
+        """Whether there may be something to say. All of it is said at once: what is said again, a client takes for news."""
+        self.gone = False
