@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import threading
 import time
 from pathlib import Path
 
@@ -166,6 +167,30 @@ async def test_stale_state_is_not_saved_as_if_it_were_new(tmp_path: Path, monkey
     async with following(url, state=tmp_path) as follower:
         assert follower.source.stale_since is not None
     assert (tmp_path / FILE).read_bytes() == before
+
+
+async def test_a_disk_that_hangs_holds_up_no_news(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(watch_source, "_SAVE_S", 0.0)
+    hangs, works, save = threading.Event(), threading.Event(), StateDir.save
+
+    def hang(state_dir: StateDir, state: State) -> None:
+        hangs.set()
+        assert works.wait(60.0)
+        save(state_dir, state)
+
+    monkeypatch.setattr(StateDir, "save", hang)
+    async with fake_api_server(*shop()) as api, following(api.url, state=tmp_path) as follower:
+        try:
+            api.put(endpoint_slice("10.1.0.1", name="s0-1", of="s0"))
+            await follower.until(hangs.is_set)
+            api.put(endpoint_slice("10.1.0.2", name="s0-1", of="s0"))
+            await follower.until(lambda: follower.addresses(ref(0)) == ["10.1.0.2"])
+        finally:
+            works.set()
+        last = follower.objects
+    kept = StateDir(tmp_path, 3600.0).load(follower.source._key())
+    assert kept is not None
+    assert {item.key: item for item in kept.objects} == last
 
 
 def saved(folder: Path, age_s: float = 0.0) -> StateDir:

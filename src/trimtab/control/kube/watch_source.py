@@ -88,6 +88,7 @@ class WatchSource:
         self._feeds: list[Feed] = []
         self._changed = False
         self._saved_at = self._clock()
+        self._saving: asyncio.Task[None] | None = None
         self._look: Look | None = None
         self._doubt: tuple[Look, Callable[[], None]] | None = None
         self._doubted_at = -_DOUBT_S
@@ -190,12 +191,15 @@ class WatchSource:
                         yield news
                     # Whoever took the news has served them by now.
                     self._advance(heard)
-                    await self._save_if_due()
+                    self._save_if_due()
             finally:
                 for task in (*running, telling):
                     task.cancel()
+                if self._saving is not None:
+                    # It must not replace what is saved now.
+                    await asyncio.wait([self._saving])
                 await asyncio.gather(*running, telling, return_exceptions=True)
-                if self._changed:
+                if self._changed and self._may_save:
                     self._save(self._state())
 
     def _make_feeds(self, known: Iterable[Object]) -> Iterable[Feed]:
@@ -342,18 +346,25 @@ class WatchSource:
     def _state(self) -> State:
         return State(self._key(), time.time() - self.age_s, list(self.known()), self.readiness.young())
 
-    async def _save_if_due(self) -> None:
-        waited_s = self._clock() - self._saved_at
-        if self._state_dir is None or waited_s < (_SAVE_S if self._changed else _SAVE_UNCHANGED_S):
-            return
+    @property
+    def _may_save(self) -> bool:
         # Old state must not get a new date.
-        if self.stale_since is None and self.connected:
-            await asyncio.to_thread(self._save, self._state())
+        return self._state_dir is not None and self.stale_since is None and not self._unsettled()
+
+    def _save_if_due(self) -> None:
+        """In a thread, and nobody waits for it: a disk that hangs holds up no news."""
+        if self._saving is not None:
+            if not self._saving.done():
+                return
+            saving, self._saving = self._saving, None
+            saving.result()
+        due_after_s = _SAVE_S if self._changed else _SAVE_UNCHANGED_S
+        if self._may_save and self.connected and self._clock() - self._saved_at >= due_after_s:
+            self._saved_at, self._changed = self._clock(), False
+            self._saving = asyncio.create_task(asyncio.to_thread(self._save, self._state()))
 
     def _save(self, state: State) -> None:
-        if self._state_dir is None or self.stale_since is not None or self._unsettled():
-            return
-        self._saved_at, self._changed = self._clock(), False
+        assert self._state_dir is not None
         try:
             self._state_dir.save(state)
         except OSError as error:
