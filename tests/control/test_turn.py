@@ -31,7 +31,7 @@ async def test_responses_are_made_before_the_first_is_written() -> None:
 
 
 async def test_only_so_many_responses_wait_to_be_written() -> None:
-    turn, steps = Turn(), list[str]()
+    turn, steps = Turn(lambda: 0.0), list[str]()
     for index in range(1_000):
         turn.speak(Stream(str(index), steps))
     await asyncio.sleep(0)
