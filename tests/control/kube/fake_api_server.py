@@ -8,7 +8,7 @@ import asyncio
 import contextlib
 import ssl
 from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -75,6 +75,9 @@ class FakeApiServer:
         self.gone_as_status = False
         self.initial_bookmark = True
         """Whether WatchList ends with its bookmark; a server that knows nothing of it would not send one."""
+        self.refuses_consistent_reads = False
+        """Whether it is so busy that it answers only what its cache can."""
+        self._cache: tuple[int, dict[str, list[Json]]] | None = None
         self.requests: list[tuple[str, dict[str, str]]] = []
         self.headers: list[Mapping[str, str]] = []
         self.url = ""
@@ -142,6 +145,10 @@ class FakeApiServer:
             self._watchers.discard(watcher)
         return found
 
+    def freeze_cache(self) -> None:
+        """What is listed from the cache stays as it is now."""
+        self._cache = (self.store.revision, {name: list(self.store.list(name, "", "")) for name in API_VERSIONS})
+
     def say(self, resource: str, event: Json) -> None:
         """Put an event of one's own into the open watches of a collection."""
         for watcher in self._watchers:
@@ -180,6 +187,8 @@ class FakeApiServer:
             await asyncio.Event().wait()
         ask = Ask(resource, namespace, query, partial="as=PartialObjectMetadata" in request.headers.get("Accept", ""))
         ask.check()
+        if self.refuses_consistent_reads and not query.get("resourceVersion"):
+            return too_many_requests(1)
         answer = self._watch if watching else self._list
         return await answer(request, ask, Writer(request, fault.cut_after))
 
@@ -201,7 +210,12 @@ class FakeApiServer:
         if ask.version > self.store.revision:
             raise too_large(ask.version, self.store.revision)
         limit, token = int(ask.query.get("limit", "0")), ask.query.get("continue", "")
-        metadata, items = self._pages.read(ask.resource, ask.namespace, ask.selector, limit, token)
+        if ask.query.get("resourceVersion") == "0" and self._cache is not None:
+            revision, cached = self._cache
+            metadata: Json = {"resourceVersion": str(revision)}
+            items: Sequence[Json] = cached[ask.resource]
+        else:
+            metadata, items = self._pages.read(ask.resource, ask.namespace, ask.selector, limit, token)
         version, kind = ("meta.k8s.io/v1", "PartialObjectMetadata") if ask.partial else API_VERSIONS[ask.resource]
         # The items of a list do not say what they are; metadata-only ones do.
         shown = [ask.shape(item) if ask.partial else without_type(item) for item in items if ask.is_about(item)]

@@ -12,7 +12,7 @@ import pytest
 from tests.control.kube.fake_api_server import FakeApiServer, Fault, fake_api_server
 from tests.control.kube.following import Follower, following
 from tests.control.kube.json_objects import Json, endpoint_slice, service
-from trimtab.control.kube import watch_source
+from trimtab.control.kube import reflector, watch_source
 from trimtab.control.kube.state_dir import FILE, State, StateDir
 from trimtab.control.kube.withdrawal_guard import GuardSettings
 from trimtab.control.kubernetes import EndpointSlice, Service
@@ -85,6 +85,44 @@ async def test_what_is_held_stays_held_while_nobody_can_confirm_it() -> None:
         assert draining(follower) == 2 * COUNT
         api.access.denied = set()
         await follower.until(lambda: draining(follower) == 0)
+
+
+@pytest.mark.parametrize("lost", [False, True])
+async def test_a_server_too_busy_to_list_what_there_is_now_does_not_leave_anybody_blank(
+    lost: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its cache is served, and what happened since; what is gone is found once it lists again."""
+    monkeypatch.setattr(reflector, "_CACHE_AFTER", 1)
+    async with fake_api_server(*shop()) as api:
+        api.freeze_cache()
+        api.delete("endpointslices", "prod", "s0-1")
+        if lost:
+            # Nobody will tell of it.
+            api.forget()
+        api.refuses_consistent_reads = True
+        async with following(api.url) as follower:
+            await follower.until(lambda: healthy(follower) == 2 * COUNT - (0 if lost else 2))
+            assert any("cache" in problem for problem in follower.source.problems)
+            assert {feed.looks for feed in follower.source._feeds} == {0}
+            api.refuses_consistent_reads = False
+            api.end()
+            await follower.until(lambda: not any("cache" in problem for problem in follower.source.problems))
+            await follower.until(lambda: healthy(follower) == 2 * COUNT - 2)
+
+
+@pytest.mark.parametrize("busy", [False, True])
+async def test_what_a_cache_had_is_not_saved(busy: bool, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """It may be older than it looks, and must not get a date."""
+    monkeypatch.setattr(reflector, "_CACHE_AFTER", 1)
+    async with fake_api_server(*shop()) as api:
+        api.refuses_consistent_reads = busy
+        async with following(api.url, state=tmp_path) as follower:
+            await follower.until(lambda: healthy(follower) == 2 * COUNT)
+    assert is_saved(tmp_path) is not busy
+
+
+def is_saved(folder: Path) -> bool:
+    return (folder / FILE).exists()
 
 
 async def test_one_service_scaled_to_zero_is_gone_at_once() -> None:

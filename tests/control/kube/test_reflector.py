@@ -305,6 +305,112 @@ def test_an_overloaded_server_is_not_asked_for_everything() -> None:
     assert mirror.ask().query["resourceVersion"] == "100"
 
 
+BUSY = Failure("busy", 429)
+
+
+def blank(refusals: int = 8) -> Reflector:
+    """Knows nothing, and is refused every look."""
+    mirror = reflector()
+    for _ in range(refusals):
+        assert "resourceVersion" not in mirror.ask().query
+        mirror.failed(BUSY)
+    return mirror
+
+
+def test_who_knows_nothing_and_is_refused_for_long_takes_what_a_cache_has() -> None:
+    mirror = blank()
+    asked = mirror.ask()
+    assert dict(asked.query) == {"resourceVersion": "0", "resourceVersionMatch": "NotOlderThan"}
+    assert not asked.stream
+    news = mirror.page(page(part("b", "4"), part("a", "3"), version="50"))
+    assert names(news) == (["a", "b"], [])
+    assert news is not None
+    assert not news.complete
+    assert (mirror.synced, mirror.unconfirmed, mirror.reached, mirror.newest) == (False, True, 50, 4)
+    # From there on a watch tells the rest, deletions included.
+    assert mirror.ask().query["resourceVersion"] == "50"
+    assert names(mirror.events([event("DELETED", part("a", "51"))])) == ([], ["a"])
+
+
+def test_a_look_is_asked_for_after_every_watch_and_corrects_what_the_cache_said() -> None:
+    mirror = blank()
+    mirror.page(page(part("a", "3"), part("b", "4"), version="50"))
+    for failure in (None, Failure("cut", None), BUSY):
+        assert mirror.ask().query["resourceVersion"] == "50"
+        if failure is None:
+            mirror.ended(90.0)
+        else:
+            mirror.failed(failure)
+        assert "sendInitialEvents" in mirror.ask().query
+        # Refused again: back to the watch at once, so that nothing is missed.
+        mirror.failed(BUSY)
+    mirror.ask()
+    mirror.ended(90.0)
+    mirror.ask()
+    news = mirror.events([event("ADDED", part("b", "4")), bookmark("60", end=True)])
+    assert names(news) == ([], ["a"])
+    assert news is not None
+    assert news.complete
+    assert (mirror.synced, mirror.unconfirmed) == (True, False)
+
+
+def test_a_cache_that_lags_behind_what_is_known_adds_and_takes_nothing_back() -> None:
+    mirror = blank()
+    mirror.page(page(part("a", "3", "10.0.0.1"), version="50"))
+    mirror.events([event("MODIFIED", part("a", "55", "10.0.0.5"))])
+    mirror.failed(Failure("gone", 410, "Expired"))
+    for _ in range(8):
+        assert "resourceVersion" not in mirror.ask().query
+        mirror.failed(BUSY)
+    assert mirror.ask().query["resourceVersion"] == "0"
+    assert mirror.page(page(part("a", "3", "10.0.0.1"), version="54")) is None
+    for _ in range(8):
+        assert dict(mirror.ask().query) == {"limit": "100"}
+        mirror.failed(BUSY)
+    # `a` is missing there, and stays: only a look at what there is now can say that it is gone.
+    assert mirror.ask().query["resourceVersion"] == "0"
+    assert names(mirror.page(page(part("b", "57"), version="58"))) == (["b"], [])
+    assert sorted(key[2] for key in mirror.objects) == ["a", "b"]
+
+
+@pytest.mark.parametrize("version", ["", "0"])
+def test_a_cache_that_was_not_filled_yet_says_nothing(version: str) -> None:
+    mirror = blank()
+    mirror.ask()
+    assert mirror.page(page(version=version)) is None
+    assert not mirror.unconfirmed
+    assert dict(mirror.ask().query) == {"limit": "100"}
+
+
+def test_a_cache_that_refuses_too_is_asked_in_turn_with_the_server() -> None:
+    mirror = blank()
+    for _ in range(3):
+        assert mirror.ask().query["resourceVersion"] == "0"
+        mirror.failed(BUSY)
+        assert dict(mirror.ask().query) == {"limit": "100"}
+        mirror.failed(BUSY)
+
+
+def test_who_knows_something_waits_and_is_given_nothing_from_a_cache() -> None:
+    (upsert,) = [event("ADDED", part("a", "3"))]
+    saved = reflector(known=[upsert.item])  # type: ignore[union-attr]
+    looked = synced(part("a", "3"))
+    looked.failed(Failure("gone", 410, "Expired"))
+    for mirror in (saved, looked):
+        for _ in range(30):
+            assert "resourceVersion" not in mirror.ask().query
+            mirror.failed(BUSY)
+
+
+def test_a_second_look_is_never_taken_from_a_cache() -> None:
+    mirror = blank()
+    mirror.page(page(part("a", "3"), version="50"))
+    mirror.look_again()
+    assert dict(mirror.ask().query) == {"limit": "100"}
+    mirror.failed(BUSY)
+    assert mirror.ask().query["resourceVersion"] == "50"
+
+
 def test_a_watch_that_ends_at_once_and_says_nothing_is_not_hammered() -> None:
     mirror = synced()
     delays = []

@@ -144,6 +144,9 @@ class Feed:
             return
         if news.complete:
             self.looks += 1
+        if news.complete or self.reflector.unconfirmed:
+            if not news.complete and not self.settled.is_set():
+                log.warning("served is what the API server has in its cache", resource=self.kind.resource)
             self.settled.set()
         self._deliver(news)
 

@@ -7,6 +7,10 @@ deletions included; what is known is never cleared.
 A server that was restored from a backup accepts a watch from a version that it has yet to reach, and then says nothing, bookmarks
 included (apiserver `storage/cacher`). So a watch that was silent to its end is followed by a probe: where is the server?
 
+An overloaded server may refuse every such look for as long as it lasts. A replica that knows nothing at all is then given what the
+server has in its cache: a list that may lag, from which only what is there is believed, and a watch from its version on. Nothing is
+confirmed by that: after each watch a look is asked for again, and what it finds replaces what the cache said.
+
 Resource versions are handed back as they came. They are compared in one place only, to tell an old event from a new one,
 and only where both are decimal numbers, which since Kubernetes 1.35 is promised (KEP-5504).
 """
@@ -28,6 +32,10 @@ _PATIENCE = 3
 """After how many refusals in a row to start over with a look at everything, or to look in the other way."""
 _NOT_ABOUT_THE_REQUEST = frozenset({401, 403, 429, 503})
 """HTTP statuses that say nothing about the resource version or page that was asked for."""
+_OVERLOADED = frozenset({429, 500, 503, 504})
+"""HTTP statuses of a server that would answer if it could: too busy, or its storage does not answer."""
+_CACHE_AFTER = 8
+"""After how many such refusals in a row who knows nothing takes what a cache has."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +60,7 @@ class News:
 class _Phase(enum.Enum):
     LOOK_AT_STREAM = "WatchList"
     LOOK_AT_PAGES = "List"
+    LOOK_AT_CACHE = "List from cache"
     FOLLOW = "Watch"
     PROBE = "Probe"
 
@@ -71,11 +80,17 @@ class Reflector:
         self._looking: dict[ObjectKey, Object] = {}
         self._unreadable: set[ObjectKey] = set()
         self._refusals = 0
+        self._overloads = 0
+        self._lost = False
+        """There is no version from which on a watch would tell what follows."""
         self._unauthorized = False
         self._progress = False
         self.objects: dict[ObjectKey, Object] = {item.key: item for item in known}
+        self._blank = not self.objects
         self.synced = False
         """Whether everything was looked at once."""
+        self.unconfirmed = False
+        """What is known is what a cache had, and what happened since."""
         self.newest = max(map(_age, self.objects.values()), default=0)
         """The version of the newest change that is known; 0: none is, or versions are no numbers."""
 
@@ -99,6 +114,8 @@ class Reflector:
             # Without a resource version: the newest state, not what some cache has.
             page = {"limit": str(self._page_size)}
             return Ask(page | {"continue": self._more} if self._more else page, stream=False)
+        if self._phase is _Phase.LOOK_AT_CACHE:
+            return Ask({"resourceVersion": "0", "resourceVersionMatch": "NotOlderThan"}, stream=False)
         if self._phase is _Phase.PROBE:
             return Ask({"limit": "1"}, stream=False)
         timeout_s = self._rng.randint(*_WATCH_S)
@@ -118,6 +135,8 @@ class Reflector:
             if _older(page.resource_version, self._version):
                 self._start_over()
             return None
+        if self._phase is _Phase.LOOK_AT_CACHE:
+            return self._take_from_cache(page)
         self._looking.update((item.key, item) for item in page.items)
         self._unreadable |= {unusable.key for unusable in page.unusable if unusable.key is not None}
         self._more = page.more
@@ -150,6 +169,7 @@ class Reflector:
             self.look_again()
         elif self._phase is _Phase.FOLLOW and lasted_s >= _WATCH_S[0] and not self._progress:
             self._phase = _Phase.PROBE
+        self._seek_confirmation()
         if self._progress or lasted_s >= _BRIEF_S:
             self._backoff.reset()
             return 0.0
@@ -166,7 +186,9 @@ class Reflector:
         if failure.status is not None and failure.status not in _NOT_ABOUT_THE_REQUEST:
             self._refusals += 1
         if failure.expired or self._refusals >= _PATIENCE:
+            self._lost = self._lost or self._phase is _Phase.FOLLOW
             self._start_over()
+        self._make_do(failure)
         if failure.status == 401 and not self._unauthorized:
             # The token may just have been renewed: the client reads it again at once.
             self._unauthorized = True
@@ -178,6 +200,43 @@ class Reflector:
         self._phase, self._more, self._refusals = _Phase.LOOK_AT_PAGES, "", 0
         self._looking, self._unreadable = {}, set()
 
+    def _make_do(self, failure: Failure) -> None:
+        """Where a look is refused: go on with what is known, or take what a cache has, if nothing is."""
+        if self._phase is _Phase.FOLLOW:
+            self._seek_confirmation()
+        elif self._phase is _Phase.LOOK_AT_CACHE:
+            self.look_again()
+        elif failure.status in _OVERLOADED and not self.synced and self._blank:
+            self._overloads += 1
+            if self.unconfirmed and not self._lost:
+                self._phase = _Phase.FOLLOW
+            elif self._overloads >= _CACHE_AFTER:
+                self._phase = _Phase.LOOK_AT_CACHE
+
+    def _seek_confirmation(self) -> None:
+        if self.unconfirmed and self._phase in (_Phase.FOLLOW, _Phase.PROBE):
+            self._phase = _Phase.FOLLOW
+            self._start_over()
+
+    def _take_from_cache(self, page: Page) -> News | None:
+        """What is there is believed, unless something newer is known; what is not there may only not have arrived yet."""
+        if not _number(page.resource_version) or _older(page.resource_version, self._version):
+            # A cache that was not filled yet, or less than was seen already.
+            self.look_again()
+            return None
+        found = sorted(page.items, key=_age)
+        upserts = tuple(item for item in found if self._is_news(item))
+        for item in upserts:
+            self.objects.pop(item.key, None)
+            self.objects[item.key] = item
+        self.newest = max(self.newest, *map(_age, upserts), 0)
+        self._phase, self._version, self._lost, self.unconfirmed = _Phase.FOLLOW, page.resource_version, False, True
+        return News(upserts)
+
+    def _is_news(self, item: Object) -> bool:
+        known = self.objects.get(item.key)
+        return known is None or (_differs(item, known) and _age(item) >= _age(known))
+
     def _start_over(self) -> None:
         if self._phase is _Phase.FOLLOW and self._can_stream:
             self._phase, self._refusals = _Phase.LOOK_AT_STREAM, 0
@@ -186,7 +245,7 @@ class Reflector:
             self.look_again()
 
     def _answered(self) -> None:
-        self._progress, self._unauthorized, self._refusals = True, False, 0
+        self._progress, self._unauthorized, self._refusals, self._overloads = True, False, 0, 0
         self._backoff.reset()
 
     def _complete(self, version: str) -> News:
@@ -203,7 +262,7 @@ class Reflector:
         # When what is gone went is not known, only that it was by now.
         self.newest = max(before, *map(_age, found.values()), (_number(version) or 0) if deletes else 0, 0)
         self.objects, self._looking, self._unreadable = found, {}, set()
-        self._phase, self._version, self.synced = _Phase.FOLLOW, version, True
+        self._phase, self._version, self.synced, self.unconfirmed = _Phase.FOLLOW, version, True, False
         return News(upserts, deletes, complete=True)
 
     def _follow(self, event: Event, changed: dict[ObjectKey, Object | None]) -> None:

@@ -114,6 +114,8 @@ class WatchSource:
         for feed in self._feeds:
             if feed.problem is not None:
                 yield f"{feed.kind.resource}: {feed.problem}"
+            if feed.reflector.unconfirmed:
+                yield f"{feed.kind.resource}: from the API server's cache, for it refuses to list what there is now"
         if self._events.problem:
             yield f"events: {self._events.problem}"
         if self.stale_since is not None:
@@ -146,6 +148,11 @@ class WatchSource:
             "trimtab_kubernetes_stale",
             "1 while saved state stands in for the API server.",
             lambda: self.stale_since is not None,
+        )
+        yield (
+            "trimtab_kubernetes_unconfirmed",
+            "1 while what is served of any collection is what the API server had in its cache.",
+            lambda: self._unconfirmed,
         )
         yield (
             "trimtab_kubernetes_looks_total",
@@ -336,6 +343,10 @@ class WatchSource:
     def _unsettled(self) -> list[Feed]:
         return [feed for feed in self._feeds if not feed.settled.is_set()]
 
+    @property
+    def _unconfirmed(self) -> bool:
+        return any(feed.reflector.unconfirmed for feed in self._feeds)
+
     def _counts(self, feed: Feed) -> bool:
         """Whether it matters that a feed hears nothing: not if it is not permitted to, and not needed."""
         return not (feed.kind.without and feed.settled.is_set() and not feed.reflector.synced)
@@ -348,8 +359,9 @@ class WatchSource:
 
     @property
     def _may_save(self) -> bool:
-        # Old state must not get a new date.
-        return self._state_dir is not None and self.stale_since is None and not self._unsettled()
+        # Old state must not get a new date, and what a cache had may be older than it looks.
+        heard = self.stale_since is None and not self._unsettled() and not self._unconfirmed
+        return self._state_dir is not None and heard
 
     def _save_if_due(self) -> None:
         """In a thread, and nobody waits for it: a disk that hangs holds up no news."""
