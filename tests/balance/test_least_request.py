@@ -51,6 +51,20 @@ def test_a_picker_without_those_who_have_a_quota_picks_none_of_them_even_if_it_g
     assert max(counts.values()) < 200 + 6 * 200**0.5
 
 
+def test_who_went_to_another_board_leaves_no_score_behind_that_could_win() -> None:
+    nodes = fleet.nodes(3)
+    least_request = strategy()
+    least_request.picker(nodes)
+    # Alone in its zone, as it is drawn anew.
+    alone, others = least_request.picker(nodes[:1]), nodes[1:]
+    limit(nodes[0])
+    picker = least_request.picker(others)
+    for _ in range(4):
+        Pick(picker.pick(REQUEST), 0.0)
+    assert [node.in_flight for node in others] == [2, 2]
+    assert alone.pick(REQUEST) is nodes[0]
+
+
 def test_a_picker_over_other_nodes_knows_their_scores() -> None:
     nodes = fleet.nodes(12)
     least_request = strategy()

@@ -2,6 +2,7 @@ from collections.abc import Sequence
 from functools import partial
 from itertools import repeat
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -51,3 +52,15 @@ def test_all_equals_and_nobody_else_may_be_chosen(before: list[float], last: int
 def test_who_is_drawn_wins_among_equals() -> None:
     nodes = scored([0.5] * 20)
     assert Scoreboard(nodes).least(lambda: nodes[7], lambda equals: equals[0]) is nodes[7]
+
+
+def test_a_search_ends_though_nodes_are_on_another_board_meanwhile() -> None:
+    nodes = scored([0.0, 0.0, 1.0, 1.0])
+    board = Scoreboard(nodes)
+    other = Scoreboard(nodes[:2])
+    for node in nodes[:2]:
+        node.score = 2.0
+        other.places[node].write(2.0)
+    with pytest.raises(ValueError, match="no more"):
+        # Draws that fail as often as no search needs.
+        board.least(partial(next, iter([nodes[3]] * 100)), lambda equals: equals[0])

@@ -37,8 +37,10 @@ class LeastRequest:
         """One with these nodes, and none beside them that could win. Shares change all the time, who is on a board hardly ever."""
         board = None if nodes[0].place is None else nodes[0].place.board
         if board is not None and board in self._boards:
-            here = all(node.place is not None and node.place.board is board for node in nodes)
-            if here and all(node.quota is not None for node in board.places.keys() - nodes):
+            others = board.places.keys() - nodes
+            # Who went to another board has left its last score behind, which could win.
+            here = all(node.place is not None and node.place.board is board for node in (*nodes, *others))
+            if here and all(node.quota is not None for node in others):
                 return board
         board = Scoreboard(nodes)
         self._boards.add(board)
@@ -62,7 +64,7 @@ class _LeastRequestPicker:
         try:
             node = self._board.least(self._draw, self._choose)
         except ValueError:
-            # Another thread changed the least score since: anyone will do.
+            # Another thread changed the least score since, or put its nodes on another board: anyone will do.
             return self._draw()
         return self._without_others() if node in self._others else node
 

@@ -68,7 +68,8 @@ class Scoreboard:
         """The node of the least score. Of several one that is `drawn` from all, or where those who are drawn do not have it,
         the one that is `chosen` from all who do. Where both go by the same shares, equals have chances by their shares.
 
-        Raises ValueError if another thread changed the score since.
+        Raises ValueError if another thread changed the score since, or put nodes on another board, where their scores are written
+        from then on.
         """
         bounds = self._bounds
         while True:
@@ -105,8 +106,9 @@ class Scoreboard:
                     if len(listed) > self._few or self._crowded:
                         self._settle(least, len(listed))
                     return node
-                # Another thread rescored it in the moment that it came here.
+                # To search on would be in vain where it is written on another board; it may also just have come here.
                 equals.pop(node, None)
+                raise ValueError(f"{node} has the score {least} no more")
 
     def _settle(self, score: float, by: int) -> None:
         self._crowded = by > self._few
