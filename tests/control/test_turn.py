@@ -53,18 +53,18 @@ async def test_others_have_their_turn_while_many_have_much_to_say() -> None:
     class Slow(Stream):
         def next_response(self) -> bytes | None:
             nonlocal now_s
-            now_s += 0.001
+            now_s += 1 / 1024
             return super().next_response()
 
     turn, steps = Turn(lambda: now_s), list[str]()
     for index in range(200):
         turn.speak(Slow(str(index), steps))
     written = []
-    for _ in range(6):
+    for _ in range(12):
         await asyncio.sleep(0)
         written.append(sum("writes" in step for step in steps))
         if len(written) == 2:
             # Who comes last waits for those who came before.
             turn.speak(Stream("late", steps))
-    assert written == [64, 128, 192, 201, 201, 201]
+    assert written == [21, 42, 63, 84, 105, 126, 147, 168, 189, 201, 201, 201]
     assert steps[-1] == "late writes late"

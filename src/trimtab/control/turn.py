@@ -49,11 +49,15 @@ class Turn:
         begun = self._clock()
         for first in range(0, len(due), _TOGETHER):
             together = due[first : first + _TOGETHER]
-            responses = [stream.next_response() for stream in together]
-            for stream, response in zip(together, responses, strict=True):
+            responses: list[bytes | None] = []
+            for stream in together:
+                responses.append(stream.next_response())
+                if self._clock() - begun >= _AT_ONCE_S:
+                    break
+            for stream, response in zip(together, responses, strict=False):
                 if response is not None:
                     stream.write(response)
-            if self._clock() - begun >= _AT_ONCE_S and (later := due[first + _TOGETHER :]):
+            if self._clock() - begun >= _AT_ONCE_S and (later := due[first + len(responses) :]):
                 if not self._due:
                     asyncio.get_running_loop().call_soon(self._write)
                 self._due = later + self._due
