@@ -1,6 +1,7 @@
 """A limited node gets what its quota grants, whichever strategy chooses, and nobody else's is wasted on the way."""
 
 import random
+from dataclasses import replace
 
 import pytest
 
@@ -113,6 +114,18 @@ def test_in_its_zone_a_newcomer_has_what_the_ramp_says(home: str) -> None:
     counts = shop.run(120, 200, steady(0.01))
     neighbours = sum(counts[node] for node in known[:4]) / 4
     assert counts[newcomer] / neighbours == pytest.approx(0.3, rel=0.1)
+
+
+def test_a_ramp_is_kept_up_to_date_from_the_first_connection_on() -> None:
+    shop = World(Policy(slow_start_s=10.0))
+    old, new = (
+        replace(endpoint, ready_since=at) for endpoint, at in zip(fleet.endpoints(2), (0.0, 999.0), strict=True)
+    )
+    _, newcomer = shop.assign(old, new)
+    ramp = newcomer.ramp
+    shop.now += 0.2
+    assert shop.balancer.pick(REQUEST) is not None
+    assert ramp < newcomer.ramp < 1.0
 
 
 def test_a_key_whose_home_is_held_back_goes_on_to_the_next_node() -> None:

@@ -377,6 +377,8 @@ class Balancer:
         self._rations.deal(self._nodes.values(), partial(FairShares, self._nodes.values(), levels, spread))
         nodes = [node for level in levels for node in level.nodes]
         limited = [node for node in nodes if node.quota is not None]
+        if limited:
+            self._refresh_soon()
         self._rations.hold(limited, anybody_else=len(limited) < len(nodes))
         # One list for each attribute: the fleet may be large, and most of the time nothing differs.
         shares = [node.share for node in nodes]
