@@ -217,6 +217,36 @@ def test_a_watch_that_says_something_or_breaks_off_is_followed_by_the_next() -> 
     assert mirror.ask().query["resourceVersion"] == "301"
 
 
+def test_a_server_is_asked_where_it_is_though_what_is_silent_is_cut() -> None:
+    """As load balancers do, long before a watch would have ended."""
+    mirror = synced(part("a", "300"), version="300")
+    for _ in range(2):
+        assert mirror.ask().query["resourceVersion"] == "300"
+        mirror.failed(Failure("reset by peer"))
+        assert mirror.ask().query["resourceVersion"] == "300"
+        mirror.ended(30.0)
+        # One that says something in between begins the count anew.
+        mirror.ask()
+        mirror.events([bookmark("300")])
+        mirror.failed(Failure("reset by peer"))
+    for _ in range(3):
+        assert mirror.ask().query["resourceVersion"] == "300"
+        mirror.failed(Failure("reset by peer"))
+    assert dict(mirror.ask().query) == {"limit": "1"}
+    mirror.page(page(part("a", "20"), version="30", more="token"))
+    assert "sendInitialEvents" in mirror.ask().query
+
+
+def test_a_server_that_ends_every_watch_at_once_is_left_alone_for_longer_and_longer() -> None:
+    mirror = synced(version="300")
+    for _ in range(20):
+        if mirror.ask().stream:
+            delay_s = mirror.ended(0.1)
+        else:
+            mirror.page(page(part("a", "300"), version="300"))
+    assert delay_s >= 7.5
+
+
 def test_a_watch_goes_on_where_it_was() -> None:
     mirror = synced(version="100")
     mirror.ask()

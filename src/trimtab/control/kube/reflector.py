@@ -5,7 +5,8 @@ First a look at everything, then a watch from there on. The look is a stream of 
 deletions included; what is known is never cleared.
 
 A server that was restored from a backup accepts a watch from a version that it has yet to reach, and then says nothing, bookmarks
-included (apiserver `storage/cacher`). So a watch that was silent to its end is followed by a probe: where is the server?
+included (apiserver `storage/cacher`). So a watch that was silent to its end is followed by a probe: where is the server? Likewise
+a few of them in a row that ended before their time or broke off: load balancers cut what is silent.
 
 An overloaded server may refuse every such look for as long as it lasts. A replica that knows nothing at all is then given what the
 server has in its cache: a list that may lag, from which only what is there is believed, and a watch from its version on. Nothing is
@@ -81,6 +82,8 @@ class Reflector:
         self._unreadable: set[ObjectKey] = set()
         self._refusals = 0
         self._overloads = 0
+        self._silent = 0
+        """Watches in a row that said nothing."""
         self._lost = False
         """There is no version from which on a watch would tell what follows."""
         self._unauthorized = False
@@ -129,12 +132,13 @@ class Reflector:
 
     def page(self, page: Page) -> News | None:
         """A page of a list has come; what changed, once it was the last."""
-        self._answered()
         if self._phase is _Phase.PROBE:
-            self._phase = _Phase.FOLLOW
+            # Delays go on growing: it says nothing of whether the next watch will be any better.
+            self._phase, self._unauthorized = _Phase.FOLLOW, False
             if _older(page.resource_version, self._version):
                 self._start_over()
             return None
+        self._answered()
         if self._phase is _Phase.LOOK_AT_CACHE:
             return self._take_from_cache(page)
         self._looking.update((item.key, item) for item in page.items)
@@ -167,8 +171,8 @@ class Reflector:
             # The server kept its time and never said that this was everything: it cannot do it.
             self._can_stream = False
             self.look_again()
-        elif self._phase is _Phase.FOLLOW and lasted_s >= _WATCH_S[0] and not self._progress:
-            self._phase = _Phase.PROBE
+        else:
+            self._note_silence(enough=lasted_s >= _WATCH_S[0])
         self._seek_confirmation()
         if self._progress or lasted_s >= _BRIEF_S:
             self._backoff.reset()
@@ -179,6 +183,8 @@ class Reflector:
         """The request failed, or its stream broke off. How long to wait before the next one, in seconds."""
         if self._phase is _Phase.PROBE:
             self._phase = _Phase.FOLLOW
+        if failure.status is None:
+            self._note_silence()
         if self._phase is _Phase.LOOK_AT_STREAM and failure.status in (400, 422):
             self._can_stream = False
             self.look_again()
@@ -237,6 +243,13 @@ class Reflector:
         known = self.objects.get(item.key)
         return known is None or (_differs(item, known) and _age(item) >= _age(known))
 
+    def _note_silence(self, *, enough: bool = False) -> None:
+        """A request is over. If it was a watch that said nothing, `enough` by itself or one of several, ask where the server is."""
+        if self._phase is _Phase.FOLLOW and not self._progress and not self.unconfirmed:
+            self._silent += 1
+            if enough or self._silent >= _PATIENCE:
+                self._phase, self._silent = _Phase.PROBE, 0
+
     def _start_over(self) -> None:
         if self._phase is _Phase.FOLLOW and self._can_stream:
             self._phase, self._refusals = _Phase.LOOK_AT_STREAM, 0
@@ -245,7 +258,8 @@ class Reflector:
             self.look_again()
 
     def _answered(self) -> None:
-        self._progress, self._unauthorized, self._refusals, self._overloads = True, False, 0, 0
+        self._progress, self._unauthorized = True, False
+        self._refusals = self._overloads = self._silent = 0
         self._backoff.reset()
 
     def _complete(self, version: str) -> News:
