@@ -5,7 +5,7 @@ of cells after the file, only those, into the lines of the others.
 
 Where arrivals are Poisson and service times exponential, a fleet is a Markov chain: its next step is an arrival in `utilisation` of
 `1 + utilisation` cases, and otherwise a random server is done with its first request, if it has any. Many fleets take their steps
-side by side in one array.
+side by side in one array. Clients that take turns are simpler still (plain_turns.py).
 """
 
 import csv
@@ -21,6 +21,8 @@ from numpy.typing import NDArray
 from trimtab.simulate.statistics import Interval, interval
 from trimtab.simulate.theory import found
 from trimtab.simulate.validation import CELLS, NAMES, Cell
+
+from . import plain_turns
 
 PARTS: Final = 50
 """Independent groups of fleets, for the interval."""
@@ -41,6 +43,8 @@ class Played:
 
 def simulate(cell: Cell, requests: float, fleets: int, seed: int = 1) -> tuple[Interval, Interval]:
     """Mean and p99 of the latency of so many requests, in so many fleets."""
+    if cell.contender == "round_robin":
+        return plain_turns.simulate(cell, requests, PARTS, seed)
     played = play(cell, int(requests / fleets), fleets, np.random.default_rng(seed))
     total = played.counts.sum(axis=1, keepdims=True)
     at_least = 1 - np.cumsum(played.counts, axis=1) / total + played.counts / total
@@ -59,7 +63,6 @@ def play(cell: Cell, steps_per_fleet: int, fleets: int, rng: np.random.Generator
     begun = np.zeros((fleets, servers), dtype=np.int32)
     in_flight = np.zeros((fleets, clients, servers), dtype=np.int32)
     sender = np.zeros((fleets, servers, PLACES), dtype=np.int16)
-    turn = rng.integers(servers, size=(fleets, clients))
     inside, working = np.zeros(fleets), np.zeros(fleets)
     counts = np.zeros((PARTS, PLACES), dtype=np.int64)
     balances = np.zeros((4, fleets))
@@ -77,10 +80,7 @@ def play(cell: Cell, steps_per_fleet: int, fleets: int, rng: np.random.Generator
         client = rng.integers(clients, size=len(fleet))
         first = client * servers // clients if cell.part else 0
         server = (first + rng.integers(part, size=len(fleet))) % servers
-        if cell.contender == "round_robin":
-            server = turn[fleet, client]
-            turn[fleet, client] = (server + 1) % servers
-        elif cell.contender == "shortest-queue":
+        if cell.contender == "shortest-queue":
             server = np.argmin(length[fleet] + rng.random((len(fleet), servers)), axis=1)
         elif cell.contender == "least_request":
             server = np.argmin(in_flight[fleet, client] + rng.random((len(fleet), servers)), axis=1)
@@ -122,8 +122,13 @@ def main(file: Path, wanted: Sequence[str], requests: float = 2e7) -> None:
     for cell in cells:
         if wanted and str(cell) not in wanted:
             continue
-        # What happens together takes longer to even out the busier a fleet is.
-        count = 3 * requests if cell.utilisation > 0.95 else requests
+        count = requests
+        if cell.utilisation > 0.95:
+            # What happens together takes longer to even out the busier a fleet is.
+            count *= 3
+        elif cell.contender == "round_robin":
+            # Clients out of step with each other stay so for long; but these requests are cheap.
+            count *= 40
         estimates = simulate(cell, count, fleets=max(2 * PARTS, min(20_000 // cell.servers, 500)))
         values = [value for one in estimates for value in (one.value, one.half_width)]
         texts = [f"{value:.{digits}g}" for value, digits in zip(values, (5, 2, 5, 2), strict=True)]

@@ -93,8 +93,8 @@ def test_the_shortest_queue_is_the_pods_own_not_the_clients(timeline: Timeline) 
     pods = fleets.pods(3, timeline)
     chooser = fleets.chooser(contender("shortest-queue"), pods, timeline)
     chooser.update(fleets.assignment(pods))
-    pods[0].busy = 2
-    pods[1].busy = 1
+    pods[0].load = 2
+    pods[1].load = 1
     assert fleets.chosen(chooser, 20).keys() == {2}
-    pods[2].busy = 1
+    pods[2].load = 1
     assert fleets.chosen(chooser, 200).keys() == {1, 2}

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from tests.simulate import plain_turns
 from trimtab.simulate.contenders import contender
 from trimtab.simulate.control_variates import Requests
 from trimtab.simulate.simulation import simulate
@@ -67,6 +68,15 @@ def test_the_fleets_are_given_what_the_estimates_take_for_granted() -> None:
         assert np.corrcoef(values[1:], values[:-1])[0, 1] == pytest.approx(0, abs=4 / count**0.5)
 
 
+def test_requests_take_as_long_as_what_they_find_makes_one_expect() -> None:
+    # Whoever finds k others takes k + 1 service times on average, whatever the contender: the estimates are about k alone.
+    run = simulate(fleet(100, 0.9, 1, 200_000), contender("shortest-queue"), seed=1)
+    requests = Requests.of(Columns.of(run.ledger), 0.001)
+    off = [part.mean() for part in np.array_split(requests.latency - (requests.found + 1), 50)]
+    assert np.mean(off) == pytest.approx(0, abs=4 * np.std(off) / 50**0.5)
+    assert 4 * np.std(off) / 50**0.5 < 0.02
+
+
 def test_clients_take_their_servers_in_turn() -> None:
     sender, pod = np.array([1, 0, 1, 1, 0]), np.array([2, 0, 9, 9, 9])
     assert in_turn(sender, pod, 3).tolist() == [2, 0, 0, 1, 1]
@@ -108,20 +118,15 @@ def test_which_published_numbers_are_off_by_more_than_one_percent() -> None:
         "p2c n=10 m=64 at 0.8: p99": 1.5,
         "random n=10 m=1 at 0.8: p99": -1.4,
         "p2c n=100 m=1000 at 0.8: p99": 2.5,
+        "round_robin n=100 m=1000 at 0.8: mean": 2.0,
         "p2c in 4 n=100 m=100 at 0.8: mean": 4.2,
         "p2c in 4 n=100 m=100 at 0.8: p99": 7.0,
     }
 
 
 def turns_taken(cell: Cell, requests: int, rng: np.random.Generator) -> Latency:
-    """Servers to which requests go in turn, by Lindley's recursion."""
-    arrived = np.cumsum(rng.exponential(1 / (cell.servers * cell.utilisation), requests))
-    demand = rng.exponential(1.0, requests)
-    latency = np.empty_like(demand)
-    for server in range(cell.servers):
-        arrives, work = arrived[server :: cell.servers], demand[server :: cell.servers]
-        walk = np.concatenate(([0.0], np.cumsum(work[:-1] - np.diff(arrives))))
-        latency[server :: cell.servers] = walk - np.minimum.accumulate(walk) + work
+    """A simulation of so many requests, from empty servers on."""
+    latency = plain_turns.play(cell, requests / cell.servers / cell.utilisation, 0.0, rng)
     return Latency(float(np.mean(latency)), float(np.quantile(latency, 0.99)))
 
 

@@ -34,6 +34,7 @@ class Pod:
         "group",
         "hanging",
         "index",
+        "load",
         "locality",
         "pace",
         "started_s",
@@ -75,17 +76,14 @@ class Pod:
         """When it was told to stop or crashed; from then on nobody need send it anything."""
         self.hanging = False
         """Takes requests and never answers."""
+        self.load = 0
+        """Requests that are here: worked on and waiting. A plain number, because whoever looks for the shortest queue asks every pod."""
         self.busy = 0
         self.busy_s = 0.0
         """Time spent on requests, summed over those worked on at a time."""
         self._queue: deque[Call] = deque()
         self._timeline = timeline
         self._rng = rng
-
-    @property
-    def load(self) -> int:
-        """Requests that are here: worked on and waiting."""
-        return self.busy + len(self._queue)
 
     def receive(self, call: Call) -> None:
         """A request arrived."""
@@ -95,11 +93,13 @@ class Pod:
             return
         elif self.failure_rate and self._rng.random() < self.failure_rate:
             self._answer(call, FAILED, self.failure_s)
-        elif self.busy < self.concurrency:
-            self.busy += 1
-            self._begin(call)
         else:
-            self._queue.append(call)
+            self.load += 1
+            if self.busy < self.concurrency:
+                self.busy += 1
+                self._begin(call)
+            else:
+                self._queue.append(call)
 
     def open(self) -> None:
         """Take connections from now on."""
@@ -114,7 +114,7 @@ class Pod:
         self.up, self.ended_s = False, self._timeline.now
         lost = [*self._timeline.withdraw(self._finish), *self._queue]
         self._queue.clear()
-        self.busy = 0
+        self.busy = self.load = 0
         for call in lost:
             self._answer(call, REFUSED, 0.0)
 
@@ -127,12 +127,14 @@ class Pod:
 
     def _finish(self, call: Call) -> None:
         queue = self._queue
+        self.load -= 1
         while queue:
             following = queue.popleft()
             # A server does not begin what its client has given up on (gRPC cancels it).
             if not following.ended:
                 self._begin(following)
                 break
+            self.load -= 1
         else:
             self.busy -= 1
         self._answer(call, OK, 0.0)

@@ -1,7 +1,7 @@
 """Is the engine right? Fleets that queueing theory or others have numbers for.
 
 M/M/1 queues with mean service time 1 and Poisson arrivals. Where there is no formula (theory.py), there are two other programs: whoever
-published a table simulated some million requests, and tests/simulate/plain_queues.py a hundred times as many and wrote plain_queues.csv. The tables are in docs/simulator.md.
+published a table simulated some million requests, and tests/simulate/plain_queues.py many times as many and wrote plain_queues.csv. The tables are in docs/simulator.md.
 """
 
 import csv
@@ -17,6 +17,7 @@ import numpy as np
 
 from ..balance import Pick, Request, strategies
 from ..model import Policy, Seat, Subset
+from . import occupancy
 from .chooser import Chooser, Contender, Surroundings
 from .contenders import contender
 from .contenders.rules import EnvoyLeastRequest
@@ -115,26 +116,26 @@ SUPERMARKET: Final = (
     _limit(300, 0.95, 2, 250_000),
     _limit(300, 0.9, 3, 150_000),
     _limit(300, 0.9, 5, 150_000),
-    Cell("random", 100, 0.5, 1, 400_000, single_queue(0.5), theory=True),
+    Cell("random", 100, 0.5, 1, 300_000, single_queue(0.5), theory=True),
 )
 """Power of two choices with all knowledge, and so many servers that one more changes nothing."""
 
 ONE_CLIENT: Final = (
-    _program("p2c", 10, 0.9, 1, 250_000, 2.99, 10.5),
-    _program("p2c", 10, 0.95, 1, 350_000, 4.41, 15.1),
+    _program("p2c", 10, 0.9, 1, 150_000, 2.99, 10.5),
+    _program("p2c", 10, 0.95, 1, 250_000, 4.41, 15.1),
     _program("p2c", 100, 0.9, 1, 150_000, 2.654, 8.95),
     _program("p2c", 100, 0.95, 1, 200_000, 3.487, 10.56),
-    _program("p2c", 100, 0.99, 1, 1_200_000, 6.02, 15.3),
-    _program("envoy-least-request", 10, 0.9, 1, 250_000, 3.13, 10.9),
-    _program("envoy-least-request", 10, 0.95, 1, 350_000, 4.61, 15.5),
+    _program("p2c", 100, 0.99, 1, 600_000, 6.02, 15.3),
+    _program("envoy-least-request", 10, 0.9, 1, 150_000, 3.13, 10.9),
+    _program("envoy-least-request", 10, 0.95, 1, 250_000, 4.61, 15.5),
     _program("envoy-least-request", 100, 0.9, 1, 150_000, 2.668, 8.98),
     _program("envoy-least-request", 100, 0.95, 1, 200_000, 3.511, 10.60),
-    _program("envoy-least-request", 100, 0.99, 1, 1_200_000, 6.07, 15.4),
-    _program("shortest-queue", 10, 0.9, 1, 150_000, 1.92, 7.95),
-    _program("shortest-queue", 10, 0.95, 1, 200_000, 2.94, 12.2),
+    _program("envoy-least-request", 100, 0.99, 1, 600_000, 6.07, 15.4),
+    _program("shortest-queue", 10, 0.9, 1, 100_000, 1.92, 7.95),
+    _program("shortest-queue", 10, 0.95, 1, 120_000, 2.94, 12.2),
     _program("shortest-queue", 100, 0.9, 1, 60_000, 1.064, 4.88),
     _program("shortest-queue", 100, 0.95, 1, 80_000, 1.221, 5.41),
-    _program("shortest-queue", 100, 0.99, 1, 500_000, 2.16, 8.5),
+    _program("shortest-queue", 100, 0.99, 1, 250_000, 2.16, 8.5),
     _in_turn(10, 0.9, 100_000, 5.70, 25.7),
     _in_turn(10, 0.95, 150_000, 11.5, 53.5),
     _in_turn(100, 0.9, 100_000, 5.29, 24.4),
@@ -157,6 +158,8 @@ LOCAL_KNOWLEDGE: Final = (
     _program("p2c", 100, 0.8, 1000, 1_500_000, 4.95, 22.7),
     _in_turn(100, 0.8, 60_000, 2.74),
     _program("round_robin", 100, 0.8, 10, 100_000, 3.27),
+    _program("round_robin", 100, 0.8, 100, 100_000, 4.29),
+    _program("round_robin", 100, 0.8, 1000, 100_000, 5.00),
     _program("least_request", 100, 0.8, 100, 700_000, 4.35),
     _program("p2c", 100, 0.8, 100, 250_000, 2.79, 10.8, part=4),
     _program("p2c", 100, 0.8, 100, 200_000, 2.97, 11.0, part=8),
@@ -191,8 +194,11 @@ def measure(cell: Cell, seed: int = 1, progress: Progress | None = None) -> Esti
     turns = cell.contender == "round_robin"
     run = simulate(played, _watched(equip, senders) if turns else equip, seed, progress)
     requests = Requests.of(Columns.of(run.ledger), _UNIT_S)
+    from_ = run.warm_up_s / _UNIT_S
+    if cell.clients == 1 and not turns and cell.contender != "random":
+        return occupancy.estimate(requests, cell.servers, cell.utilisation, from_)
     known = in_turn(np.array(senders), requests.pod, cell.servers) if turns else None
-    return estimate(requests, cell.servers, cell.utilisation, run.warm_up_s / _UNIT_S, cell.expected, known)
+    return estimate(requests, cell.servers, cell.utilisation, from_, cell.expected, known)
 
 
 def in_turn(sender: Indices, pod: Indices, servers: int) -> Indices:

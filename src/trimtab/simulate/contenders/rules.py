@@ -1,6 +1,5 @@
 """Rules that others choose by, one class each."""
 
-import math
 from collections.abc import Sequence
 
 from ...balance import Node
@@ -41,16 +40,10 @@ class ShortestQueue(ForeignChooser):
 
     def choose(self) -> Node:
         """The rule; ties are broken at random."""
-        random = self.surroundings.rng.random
-        best, shortest, ties = 0, math.inf, 0
-        for index, load in enumerate([pod.load for pod in self._pods]):
-            if load < shortest:
-                best, shortest, ties = index, load, 1
-            elif load == shortest:
-                ties += 1
-                if random() * ties < 1:
-                    best = index
-        return self.nodes[best]
+        loads = [pod.load for pod in self._pods]
+        shortest = min(loads)
+        ties = [node for node, load in zip(self.nodes, loads, strict=True) if load == shortest]
+        return ties[int(self.surroundings.rng.random() * len(ties))]
 
 
 class KubeProxy(ForeignChooser):
