@@ -1,6 +1,6 @@
 """How far off each cell of the simulator's validation is with one seed or another: in virtual time, so every machine says the same.
 
-`python -m benchmarks.validation [SEEDS]`; a seed takes a minute and a half of processor time.
+`python -m benchmarks.validation [SEEDS]`; a seed takes less than two minutes of processor time.
 """
 
 import sys
