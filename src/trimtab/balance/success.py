@@ -36,14 +36,19 @@ class FailureRun:
         self.known_at = -inf
         """When the last failure that counts was known."""
 
+    @property
+    def down(self) -> bool:
+        """Whether chance does not explain it."""
+        return self.likelihood < 1.0
+
     def go_on(self, now: float, floor: float) -> None:
         """One more failure."""
-        self.likelihood = max(floor, self.likelihood * (self.chance if self.likelihood >= 1.0 else _BACK_OFF))
+        self.likelihood = max(floor, self.likelihood * (_BACK_OFF if self.down else self.chance))
         self.known_at = now
 
     def success(self, now: float, settings: SuccessRate) -> float:
         """What follows for the node's share."""
-        if self.likelihood >= 1.0:
+        if not self.down:
             return self.average
         regained = min(1.0, (now - self.known_at) / (_REGAINED * settings.recovery_s))
         grown = exp(-log(settings.floor) * regained)
@@ -87,10 +92,16 @@ def succeeded(node: Node, started_at: float, now: float, settings: SuccessRate) 
         node.success += settings.step * (1.0 - node.success)
         return
     run.average += settings.step * (1.0 - run.average)
-    if run.likelihood >= 1.0 or started_at >= run.known_at:
+    if not run.down or started_at >= run.known_at:
         node.success, node.failure_run = run.average, None
     else:
         node.success = run.success(now, settings)
+
+
+def excuse(node: Node, run: FailureRun) -> None:
+    """The failures of `run` say nothing about the node: what was known before them counts, unless it has failed since."""
+    if node.failure_run is None or node.failure_run is run:
+        node.success, node.failure_run = max(node.success, 1.0 - run.chance), None
 
 
 def recover(node: Node, now: float, settings: SuccessRate) -> None:

@@ -10,6 +10,7 @@ from ..model import Policy
 from .load import LOADS, forget_latency
 from .newcomers import ramp_up
 from .node import Node
+from .outage import Outage
 from .outliers import Ejected, Outliers
 from .success import recover
 
@@ -28,6 +29,7 @@ class Upkeep:
         self._measures_latency = policy.load == "peak_ewma"
         detection = policy.outlier_detection
         self._outliers = None if detection is None else Outliers(detection, now, ejected)
+        self._outage = Outage()
         self._recount_at = -inf
 
     def begin(self, node: Node) -> None:
@@ -70,12 +72,14 @@ class Upkeep:
             return now + REFRESH_S
         return self._recount_at if self._outliers is None else min(self._recount_at, self._outliers.next_at(nodes))
 
-    def _recover(self, nodes: Iterable[Node], now: float) -> None:
+    def _recover(self, nodes: Collection[Node], now: float) -> None:
         if (settings := self._policy.success_rate) is not None:
             for node in nodes:
                 if node.success < 1.0:
                     recover(node, now, settings)
                     node.reweigh()
+            for node in self._outage.look(nodes):
+                node.reweigh()
 
     def _weigh(self, nodes: Iterable[Node], now: float) -> None:
         settings = self._policy.weighted_round_robin
