@@ -37,7 +37,5 @@ class Outage:
 
 def _down(nodes: Collection[Node]) -> dict[Node, FailureRun]:
     return {
-        node: run
-        for node in nodes
-        if node.success < _DOWN_BELOW and (run := node.failure_run) is not None and run.down
+        node: run for node in nodes if node.success < _DOWN_BELOW and (run := node.failure_run) is not None and run.down
     }
