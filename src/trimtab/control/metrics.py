@@ -50,7 +50,7 @@ class Metrics:
         )
         self.limits_exceeded = Counter(
             "trimtab_xds_limits_exceeded",
-            "Those of them that were ended because the client asked for more than is kept for anybody (docs/adr/0011).",
+            "Streams ended because the client asked for more than is kept for anybody (docs/adr/0011).",
             registry=self.registry,
         )
 
